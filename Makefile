@@ -1,0 +1,83 @@
+# Needs Go. `make check` also needs the tools that tools/go.mod pins; they are built
+# once for each state of that file, outside of this folder (some minutes).
+
+FUZZTIME ?= 30s
+# A vulnerability database to use instead of the online one: file:///some/where.
+GOVULNDB ?= https://vuln.go.dev
+TOOLS_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micro-platform/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d ' ' -f 1)
+
+TOOLS := $(TOOLS_BIN)/installed
+SERVICES := $(dir $(wildcard *-srv/main.go))
+# Modules of their own, so that what they need steers nothing of ours.
+TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
+# Which code is generated, and the folders that hold nothing else but contracts.
+TEMPLATES := buf.gen.yaml $(wildcard tests/*/buf.gen.yaml)
+GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
+
+.PHONY: help run build test check lint generate bench fuzz test-interop vuln clean
+.PHONY: gofmt vet generated imports tidy
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
+
+run: ## Run all services in one process.
+	go run ./cmd/platform serve
+
+build: ## Build static binaries into bin/: each service, and all of them as platform.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/ ./cmd/platform $(addprefix ./,$(SERVICES))
+
+# The race detector needs a C compiler; without one, Go sets CGO_ENABLED to 0.
+test: ## Test on embedded defaults, with the race detector where there is a C compiler.
+	@race=-race; \
+	if [ "$$(go env CGO_ENABLED)" != 1 ]; then race=; echo "no C compiler: testing without the race detector" >&2; fi; \
+	set -x; go test $$race -shuffle=on ./...
+
+check: gofmt vet lint generated imports tidy ## Check all that needs no running: format, lint, generated code, imports, go.mod.
+
+gofmt:
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt -w is due:"; echo "$$files"; exit 1; } >&2
+
+vet:
+	@set -e; for m in . $(TEST_MODULES); do (set -x; go vet -C $$m ./...); done
+
+lint: $(TOOLS) ## Lint the Go code and the contracts.
+	$(TOOLS_BIN)/golangci-lint config verify
+	@set -e; for m in . $(TEST_MODULES); do (cd $$m; set -x; $(TOOLS_BIN)/golangci-lint run ./...); done
+	$(TOOLS_BIN)/buf lint
+	$(TOOLS_BIN)/buf format --diff --exit-code
+
+generated: $(TOOLS)
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	for t in $(TEMPLATES); do $(TOOLS_BIN)/buf generate --template $$t --output "$$new"; done; \
+	for dir in $(GENERATED); do diff -r -x '*.proto' $$dir "$$new/$$dir" || { echo "make generate is due" >&2; exit 1; }; done
+
+imports:
+	go test -count=1 -run '^TestImport' .
+
+tidy:
+	@set -e; for m in . tools $(TEST_MODULES); do (set -x; go mod -C $$m tidy -diff); done
+
+generate: $(TOOLS) ## Generate the Go code of the contracts.
+	@set -e; for t in $(TEMPLATES); do (set -x; $(TOOLS_BIN)/buf generate --template $$t); done
+
+bench: ## Run the benchmarks, each beside the peer it is judged by.
+	go test -run '^$$' -bench . -timeout 60m ./tests/bench
+
+fuzz: ## Fuzz each target for FUZZTIME (30s).
+	@set -e; for target in $$(grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/func //'); do \
+		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
+	done
+
+test-interop: ## Test against what others built: go-micro v1 to v5.
+	COMPAT=1 go test -count=1 ./tests/compat/...
+
+vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
+	$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || \
+	{ status=$$?; [ $$status = 3 ] || echo "no verdict: is $(GOVULNDB) reachable? GOVULNDB=file:///... names a copy of the database" >&2; exit $$status; }
+
+clean: ## Remove what build made.
+	rm -rf bin
+
+$(TOOLS):
+	cd tools && CGO_ENABLED=0 GOBIN=$(TOOLS_BIN) go install tool
+	touch $@

@@ -1,0 +1,109 @@
+// Package call tells a handler and its wrappers about the RPC that they serve,
+// beside its messages, and lets them answer more than a message.
+package call
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"go-micro.dev/v5/metadata"
+)
+
+// The protocols of a Call.
+const (
+	MuCP    = "mucp"
+	GRPC    = "grpc"
+	GRPCWeb = "grpcweb"
+	Connect = "connect"
+)
+
+// Call is one RPC. It belongs to the goroutine that serves it.
+type Call struct {
+	Service  string // as registered: "kv-srv"
+	Endpoint string // "KV.Get", or "unknown" where there is none of that name
+	Protocol string // one of the constants above
+	Stream   bool   // sends or takes more than one message
+	Peer     string // the caller's address
+
+	// Header has the caller's headers in wire form: canonical names, and base64 in
+	// those that end in -Bin. It is not changed.
+	Header http.Header
+
+	reply, trailer http.Header
+	send           func() error
+}
+
+// OnSendHeader sets what SendHeader does.
+func (c *Call) OnSendHeader(send func() error) { c.send = send }
+
+// ReplyHeader goes to the caller ahead of the first message, in wire form. Over
+// go-micro RPC it is dropped.
+func (c *Call) ReplyHeader() http.Header {
+	if c.reply == nil {
+		c.reply = http.Header{}
+	}
+	return c.reply
+}
+
+// ReplyTrailer goes to the caller after the last message, as ReplyHeader does.
+func (c *Call) ReplyTrailer() http.Header {
+	if c.trailer == nil {
+		c.trailer = http.Header{}
+	}
+	return c.trailer
+}
+
+// Replies returns what was set of header and trailer; nil where nothing was.
+func (c *Call) Replies() (header, trailer http.Header) { return c.reply, c.trailer }
+
+// SetReplies makes the transport's own header and trailer those of the reply.
+func (c *Call) SetReplies(header, trailer http.Header) { c.reply, c.trailer = header, trailer }
+
+// SendHeader sends the reply header of a stream now, before its first message, where
+// the protocol can.
+func (c *Call) SendHeader() error {
+	if c.send == nil {
+		return nil
+	}
+	return c.send()
+}
+
+type key struct{}
+
+// NewContext returns a context with c, and with its header as go-micro's metadata.
+// go-micro's clients send metadata on with the calls of a handler: what speaks of this
+// connection or this message alone is left out.
+func NewContext(ctx context.Context, c *Call) context.Context {
+	md := make(metadata.Metadata, len(c.Header)+1)
+	for k, v := range c.Header {
+		switch {
+		case hop(k):
+		case len(v) == 1:
+			md[k] = v[0]
+		default:
+			md[k] = strings.Join(v, ", ")
+		}
+	}
+	md["Remote"] = c.Peer
+	return metadata.NewContext(context.WithValue(ctx, key{}, c), md)
+}
+
+// hop tells the headers of one hop (RFC 9110, 7.6.1) and of one message.
+func hop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Content-Length", "Content-Encoding", "Content-Type", "Accept", "Accept-Encoding", "User-Agent", "Host",
+		"Timeout", "Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding", "X-Content-Type",
+		"Connect-Timeout-Ms", "Connect-Protocol-Version", "Connect-Content-Encoding", "Connect-Accept-Encoding",
+		"Micro-Id", "Micro-Service", "Micro-Method", "Micro-Endpoint", "Micro-Stream", "Micro-Error", "Micro-Protocol":
+		return true
+	}
+	return strings.HasPrefix(name, ":")
+}
+
+// FromContext returns the Call of ctx, or nil outside of one.
+func FromContext(ctx context.Context) *Call {
+	c, _ := ctx.Value(key{}).(*Call)
+	return c
+}

@@ -1,0 +1,105 @@
+package chain
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go-micro.dev/v5/server"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/resource"
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// access writes a line for each call: what is our fault as an error, refusals and
+// slow calls as info, all others for debugging. A caller is told of an internal error
+// no more than the trace ID under which the log has it.
+func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
+	return func(next server.HandlerFunc) server.HandlerFunc {
+		return func(ctx context.Context, req server.Request, rsp any) error {
+			start := time.Now()
+			msg := req.Body()
+			if st, ok := rsp.(server.Stream); ok {
+				rsp = &firstMessage{Stream: st, see: func(m any) error { msg = m; return nil }}
+			}
+			err := next(ctx, req, rsp)
+			c := call.FromContext(ctx)
+			took := time.Since(start)
+			level := levelOf(err, !c.Stream && took >= slow)
+			if err == nil && !log.Enabled(ctx, level) {
+				return nil
+			}
+			e := rpcerr.From(err)
+			id := traceID(ctx)
+			if e != nil && e.Code == codes.Internal {
+				if id == "" {
+					id = randomID()
+				}
+				e = e.WithMessage("internal error (trace %s)", id)
+			}
+			if log.Enabled(ctx, level) {
+				log.LogAttrs(ctx, level, "call", attrs(c, e, took, id, touched(find, msg))...)
+			}
+			if e == nil {
+				return nil
+			}
+			return e
+		}
+	}
+}
+
+func levelOf(err error, slow bool) slog.Level {
+	switch rpcerr.Code(err) {
+	case codes.OK, codes.Canceled:
+		if slow {
+			return slog.LevelInfo
+		}
+		return slog.LevelDebug
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func attrs(c *call.Call, e *rpcerr.Error, took time.Duration, id string, names []resource.Resource) []slog.Attr {
+	all := []slog.Attr{
+		slog.String("endpoint", c.Endpoint), slog.String("protocol", c.Protocol), slog.String("peer", c.Peer),
+		slog.Duration("took", took),
+	}
+	if id != "" {
+		all = append(all, slog.String("trace", id))
+	}
+	if len(names) > 0 {
+		all = append(all, slog.String("resource", resource.List(names)))
+	}
+	if e == nil {
+		return append(all, slog.String("code", rpcerr.Name(codes.OK)))
+	}
+	all = append(all, slog.String("code", rpcerr.Name(e.Code)), slog.String("reason", e.Reason), slog.String("message", e.Message))
+	if cause := errors.Unwrap(e); cause != nil {
+		all = append(all, slog.String("cause", cause.Error()))
+	}
+	return all
+}
+
+// traceID is that of the call's span, or empty.
+func traceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
+		return sc.TraceID().String()
+	}
+	return ""
+}
+
+// randomID has the form of a trace ID.
+func randomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

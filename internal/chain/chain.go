@@ -1,0 +1,76 @@
+// Package chain wraps every RPC of a service in what all services share.
+package chain
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go-micro.dev/v5/server"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/resource"
+)
+
+// Config says how a service treats its calls.
+type Config struct {
+	Log     *slog.Logger
+	Metrics *Metrics
+
+	// Tracer makes a span for each call; nil: none, the caller's is passed on.
+	Tracer trace.Tracer
+	// Propagator finds the caller's span in the headers.
+	Propagator propagation.TextMapPropagator
+
+	// Authorize decides whether a call may touch what it names, and may put its
+	// identity into the context. It runs before a unary handler, and at the first
+	// message of a stream (what it puts into the context is lost there). nil: all may.
+	Authorize func(ctx context.Context, c *call.Call, touched []resource.Resource) (context.Context, error)
+
+	MaxCalls   int           // unary calls at once
+	MaxStreams int           // streams at once
+	Timeout    time.Duration // of a unary call without a deadline
+	Slow       time.Duration // a unary call that takes longer is logged
+}
+
+// New returns the wrappers, the first outermost. They expect a call.Call in the
+// context. Recovery is innermost, so that all others see a panic as an error.
+func New(c Config) []server.HandlerWrapper {
+	find := &resource.Finder{}
+	return []server.HandlerWrapper{
+		span(c.Tracer, c.Propagator),
+		access(c.Log, c.Slow, find),
+		measure(c.Metrics),
+		limit(c.MaxCalls, c.MaxStreams),
+		authorize(c.Authorize, find),
+		deadline(c.Timeout),
+		recovery(c.Log),
+	}
+}
+
+// touched returns what a request names.
+func touched(find *resource.Finder, msg any) []resource.Resource {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return nil
+	}
+	return find.Of(m)
+}
+
+// firstMessage shows the first message of a stream before the handler has it.
+type firstMessage struct {
+	server.Stream
+	seen bool
+	see  func(msg any) error
+}
+
+func (f *firstMessage) Recv(msg any) error {
+	if err := f.Stream.Recv(msg); err != nil || f.seen {
+		return err
+	}
+	f.seen = true
+	return f.see(msg)
+}

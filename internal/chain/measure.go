@@ -1,0 +1,93 @@
+package chain
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go-micro.dev/v5/server"
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// Metrics are the rate, errors and duration of calls, per endpoint and protocol.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight *prometheus.GaugeVec
+	cache    sync.Map // endpointProtocol to *series
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rpc_server_requests_total", Help: "Calls that have ended.",
+		}, []string{"endpoint", "protocol", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rpc_server_duration_seconds", Help: "How long unary calls took.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"endpoint", "protocol"}),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rpc_server_in_flight", Help: "Calls that have not ended.",
+		}, []string{"endpoint", "protocol"}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.inFlight} {
+		if err := to.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+type endpointProtocol struct{ endpoint, protocol string }
+
+// series are the metrics of one endpoint over one protocol, found once.
+type series struct {
+	ok       prometheus.Counter
+	failed   func(codes.Code) prometheus.Counter
+	duration prometheus.Observer
+	inFlight prometheus.Gauge
+}
+
+func (m *Metrics) of(c *call.Call) *series {
+	key := endpointProtocol{c.Endpoint, c.Protocol}
+	if s, ok := m.cache.Load(key); ok {
+		return s.(*series)
+	}
+	s := &series{
+		duration: m.duration.WithLabelValues(c.Endpoint, c.Protocol),
+		inFlight: m.inFlight.WithLabelValues(c.Endpoint, c.Protocol),
+		ok:       m.requests.WithLabelValues(c.Endpoint, c.Protocol, rpcerr.Name(codes.OK)),
+		failed: func(code codes.Code) prometheus.Counter {
+			return m.requests.WithLabelValues(key.endpoint, key.protocol, rpcerr.Name(code))
+		},
+	}
+	m.cache.Store(key, s)
+	return s
+}
+
+func measure(m *Metrics) server.HandlerWrapper {
+	return func(next server.HandlerFunc) server.HandlerFunc {
+		return func(ctx context.Context, req server.Request, rsp any) error {
+			c := call.FromContext(ctx)
+			s := m.of(c)
+			start := time.Now()
+			s.inFlight.Inc()
+			err := next(ctx, req, rsp)
+			s.inFlight.Dec()
+			if !c.Stream {
+				s.duration.Observe(time.Since(start).Seconds())
+			}
+			if err == nil {
+				s.ok.Inc()
+			} else {
+				s.failed(rpcerr.Code(err)).Inc()
+			}
+			return err
+		}
+	}
+}

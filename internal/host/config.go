@@ -1,0 +1,82 @@
+package host
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/micro/platform/internal/port"
+	"github.com/micro/platform/internal/registries"
+	"github.com/micro/platform/internal/setting"
+)
+
+// settings returns all that s reads from the environment.
+func (s Service) settings() []setting.Setting {
+	prefix := s.prefix()
+	own := []setting.Setting{
+		{Name: prefix + "_ADDRESS", Default: fmt.Sprintf("127.0.0.1:%d", s.Port), Help: "host:port to listen on, for every protocol; port 0 takes a free one"},
+		{Name: prefix + "_ADVERTISE", Help: "host or host:port to register, where others reach this one under another address than it listens on"},
+	}
+	return append(append(own, s.Settings...), common()...)
+}
+
+// common are the settings that every service has.
+func common() []setting.Setting {
+	return []setting.Setting{
+		{Name: "PLATFORM_REGISTRY", Default: registries.Default, Help: "where services find each other: mdns: or memory: (this process alone)"},
+		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
+		{Name: "PLATFORM_DATA", Default: "./data", Help: "folder of the embedded engines"},
+		{Name: "PLATFORM_LOG", Default: "info", Help: "debug, info, warn or error"},
+		{Name: "PLATFORM_INSECURE", Default: "false", Help: "true allows to listen beyond loopback although calls are neither encrypted nor authenticated"},
+		{Name: "PLATFORM_HOSTS", Help: "names, with commas between them, that callers may use for this machine besides localhost and IP addresses"},
+		{Name: "PLATFORM_MAX_MESSAGE", Default: "4MiB", Help: "size of one message from a caller at most"},
+		{Name: "PLATFORM_MAX_CALLS", Default: "4096", Help: "unary calls at once at most; more are refused"},
+		{Name: "PLATFORM_MAX_STREAMS", Default: "10000", Help: "streams at once at most; more are refused"},
+		{Name: "PLATFORM_MAX_CONNS", Default: "10000", Help: "connections at once at most; more are closed"},
+		{Name: "PLATFORM_TIMEOUT", Default: "30s", Help: "deadline of a unary call whose caller names none, and the time a message has to arrive or to leave"},
+		{Name: "PLATFORM_SLOW", Default: "1s", Help: "unary calls that take longer are logged"},
+		{Name: "PLATFORM_DRAIN", Default: "10s", Help: "time that calls in flight have to end when the service stops"},
+		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Help: "where spans go; see OpenTelemetry for the other OTEL_ variables"},
+	}
+}
+
+// config is what the host itself reads.
+type config struct {
+	address, advertise                         string
+	hosts                                      []string
+	level                                      slog.Level
+	lan, insecure                              bool
+	maxMessage, maxCalls, maxStreams, maxConns int
+	timeout, slow, drain                       time.Duration
+}
+
+func (s Service) config(v *setting.Values) config {
+	prefix := s.prefix()
+	c := config{
+		address:    v.Address(prefix + "_ADDRESS"),
+		advertise:  v.String(prefix + "_ADVERTISE"),
+		hosts:      v.List("PLATFORM_HOSTS"),
+		maxMessage: int(v.Bytes("PLATFORM_MAX_MESSAGE", 1<<30)),
+		maxCalls:   v.Int("PLATFORM_MAX_CALLS", 1<<20),
+		maxStreams: v.Int("PLATFORM_MAX_STREAMS", 1<<20),
+		maxConns:   v.Int("PLATFORM_MAX_CONNS", 1<<20),
+		timeout:    v.Duration("PLATFORM_TIMEOUT"),
+		slow:       v.Duration("PLATFORM_SLOW"),
+		drain:      v.Duration("PLATFORM_DRAIN"),
+	}
+	if err := c.level.UnmarshalText([]byte(v.String("PLATFORM_LOG"))); err != nil {
+		v.Fail("PLATFORM_LOG", "%q is none of debug, info, warn, error", v.String("PLATFORM_LOG"))
+	}
+	switch s := v.String("PLATFORM_MDNS"); s {
+	case "loopback":
+	case "lan":
+		c.lan = true
+	default:
+		v.Fail("PLATFORM_MDNS", "%q is neither loopback nor lan", s)
+	}
+	c.insecure = v.Bool("PLATFORM_INSECURE")
+	if err := port.Exposed(c.address); err != nil && !c.insecure {
+		v.Fail(prefix+"_ADDRESS", "%w", err)
+	}
+	return c
+}

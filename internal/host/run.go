@@ -1,0 +1,233 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go-micro.dev/v5/registry"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"github.com/micro/platform/internal/buildinfo"
+	"github.com/micro/platform/internal/chain"
+	"github.com/micro/platform/internal/client"
+	"github.com/micro/platform/internal/port"
+	"github.com/micro/platform/internal/registries"
+	"github.com/micro/platform/internal/setting"
+	"github.com/micro/platform/internal/tracing"
+)
+
+// Process is what services find in their process.
+type Process struct {
+	Getenv func(string) string
+	Stderr io.Writer // for the log
+
+	// Registry is used instead of the one that PLATFORM_REGISTRY names, if not nil.
+	Registry registry.Registry
+
+	// Started is called once every service answers; may be nil.
+	Started func([]Running)
+}
+
+// Running is a service that answers.
+type Running struct {
+	Name, Address string
+}
+
+// ConfigError is a setting that is wrong: nothing was started.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the errors of the settings, joined.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Run runs services until ctx is done or one of them fails, then stops all.
+func Run(ctx context.Context, p Process, services ...Service) error {
+	values, err := readSettings(p, services)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	var hosts []*Host
+	err = func() error {
+		reg := p.Registry
+		for i, s := range services {
+			h, err := newHost(ctx, p, s, values[i], reg, failed)
+			if err != nil {
+				return err
+			}
+			reg = h.Registry
+			hosts = append(hosts, h)
+			if err := start(ctx, s, h); err != nil {
+				return err
+			}
+		}
+		if p.Started != nil {
+			p.Started(running(hosts))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		}
+	}()
+	return errors.Join(err, stopAll(hosts))
+}
+
+// readSettings finds every wrong setting of every service before any of them starts.
+func readSettings(p Process, services []Service) ([]*setting.Values, error) {
+	var all []*setting.Values
+	var errs []error
+	for _, s := range services {
+		v := setting.New(p.Getenv, s.settings())
+		s.config(v)
+		errs = append(errs, v.Err())
+		all = append(all, v)
+	}
+	if err := errors.Join(unique(errs)...); err != nil {
+		return nil, &ConfigError{err}
+	}
+	return all, nil
+}
+
+// unique leaves out what an earlier service has said already.
+func unique(errs []error) []error {
+	seen := map[string]bool{}
+	var all []error
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if !seen[line] {
+				seen[line] = true
+				all = append(all, errors.New(line))
+			}
+		}
+	}
+	return all
+}
+
+// Open makes the host of one service that somebody else starts and stops: with
+// Server().Start and Stop, then Close. Nothing is served before.
+func Open(ctx context.Context, p Process, s Service) (*Host, error) {
+	v := setting.New(p.Getenv, s.settings())
+	s.config(v)
+	if err := v.Err(); err != nil {
+		return nil, &ConfigError{err}
+	}
+	return newHost(ctx, p, s, v, p.Registry, make(chan error, 1))
+}
+
+func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg registry.Registry, failed chan<- error) (*Host, error) {
+	c := s.config(v)
+	log := newLogger(p.Stderr, c.level).With("service", s.Name)
+	if reg == nil {
+		var err error
+		if reg, err = registries.Open(v.URL("PLATFORM_REGISTRY"), c.lan, log); err != nil {
+			return nil, &ConfigError{fmt.Errorf("PLATFORM_REGISTRY: %w", err)}
+		}
+	}
+	h := &Host{
+		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c,
+		client: client.New(reg, log), metrics: prometheus.NewRegistry(), failed: failed,
+	}
+	// Calls in flight and work under way end when the host says so, not with ctx.
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := h.open(p); err != nil {
+		h.cancel()
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	return h, nil
+}
+
+// open makes the port and what all services serve on it.
+func (h *Host) open(p Process) error {
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := h.metrics.Register(c); err != nil {
+			return err
+		}
+	}
+	measured, err := chain.NewMetrics(h.metrics)
+	if err != nil {
+		return err
+	}
+	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "server_connections_refused_total", Help: "Connections closed because there were too many."})
+	if err := h.metrics.Register(refused); err != nil {
+		return err
+	}
+	tracer, shutdown, err := tracing.Open(h.ctx, p.Getenv, h.Name, buildinfo.Version())
+	if err != nil {
+		return &ConfigError{err}
+	}
+	h.OnStop(shutdown)
+	h.port = port.New(h.ctx, port.Config{
+		Name: h.Name, Version: buildinfo.Version(), Address: h.conf.address, Advertise: h.conf.advertise, Registry: h.Registry,
+		Wrappers: chain.New(chain.Config{
+			Log: h.Log, Metrics: measured, Tracer: tracer, Propagator: tracing.Propagator(),
+			MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Timeout: h.conf.timeout, Slow: h.conf.slow,
+		}),
+		Ready: h.ready.err, MaxMessage: h.conf.maxMessage, MaxConns: h.conf.maxConns, Timeout: h.conf.timeout,
+		Patience: h.conf.timeout / 3, Drain: h.conf.drain, Hosts: h.conf.hosts, Insecure: h.conf.insecure, Refused: refused.Inc, Log: h.Log,
+	})
+	h.Handle("GET /metrics", promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}))
+	h.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }))
+	h.Handle("GET /readyz", http.HandlerFunc(h.ready.serve))
+	return nil
+}
+
+func start(ctx context.Context, s Service, h *Host) error {
+	err := s.Start(ctx, h)
+	if bad := h.Settings.Err(); bad != nil {
+		return &ConfigError{bad}
+	}
+	if err == nil {
+		err = h.port.Start()
+	}
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	h.Log.Info("listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
+	return nil
+}
+
+func running(hosts []*Host) []Running {
+	all := make([]Running, 0, len(hosts))
+	for _, h := range hosts {
+		all = append(all, Running{h.Name, h.port.Addr().String()})
+	}
+	return all
+}
+
+// stopAll stops services at once: none needs another to end.
+func stopAll(hosts []*Host) error {
+	var all errgroup.Group
+	errs := make([]error, len(hosts))
+	for i, h := range hosts {
+		all.Go(func() error {
+			errs[i] = h.stop()
+			return nil
+		})
+	}
+	return errors.Join(append(errs, all.Wait())...)
+}
+
+// newLogger writes text to a terminal and JSON elsewhere.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}

@@ -1,0 +1,130 @@
+// Package host runs services: one in each deployed binary, or all of them in one
+// process.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go-micro.dev/v5/client"
+	"go-micro.dev/v5/registry"
+	"go-micro.dev/v5/server"
+
+	"github.com/micro/platform/internal/datadir"
+	"github.com/micro/platform/internal/port"
+	"github.com/micro/platform/internal/setting"
+)
+
+// A Service is something a host can run.
+type Service struct {
+	Name     string            // what it is registered as: "kv-srv"
+	Port     int               // where it listens unless <FEATURE>_ADDRESS says otherwise
+	Settings []setting.Setting // its own; Settings adds those that all services have
+
+	// Start opens what the service needs and registers its handlers. It does not
+	// block. What it opened it closes with h.OnStop.
+	Start func(ctx context.Context, h *Host) error
+}
+
+// prefix begins the names of the settings that are the service's own: "KV" of "kv-srv".
+func (s Service) prefix() string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(strings.TrimSuffix(s.Name, "-srv")))
+}
+
+// A Host is what a service sees of the process that runs it.
+type Host struct {
+	Name     string
+	Log      *slog.Logger
+	Settings *setting.Values
+	Registry registry.Registry
+
+	conf    config
+	port    *port.Server
+	client  client.Client
+	metrics *prometheus.Registry
+	ready   readiness
+	ctx     context.Context //nolint:containedctx // that of Go
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+	failed  chan<- error
+	onStop  []func(context.Context) error
+}
+
+// Server is what generated Register functions take.
+func (h *Host) Server() server.Server { return h.port }
+
+// Client calls other services.
+func (h *Host) Client() client.Client { return h.client }
+
+// Metrics takes the metrics of the service, for /metrics.
+func (h *Host) Metrics() prometheus.Registerer { return h.metrics }
+
+// Handle serves a pattern of http.ServeMux on the service's port.
+func (h *Host) Handle(pattern string, handler http.Handler) { h.port.HandleHTTP(pattern, handler) }
+
+// Ready adds a condition of readiness. The check says what the service waits for; it
+// runs when somebody asks, for a second at most.
+func (h *Host) Ready(name string, check func(context.Context) error) { h.ready.add(name, check) }
+
+// Go runs f until the service stops, which ends f's context. An error from f stops
+// the host.
+func (h *Host) Go(f func(context.Context) error) {
+	h.work.Go(func() {
+		err := f(h.ctx)
+		if err == nil || h.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return
+		}
+		select {
+		case h.failed <- fmt.Errorf("%s: %w", h.Name, err):
+		default: // another one stops the host already
+		}
+	})
+}
+
+// OnStop has f called when the service no longer answers, last in first out.
+func (h *Host) OnStop(f func(context.Context) error) { h.onStop = append(h.onStop, f) }
+
+// DataDir returns the folder of this service below PLATFORM_DATA, which no other
+// process has until the service stops.
+func (h *Host) DataDir() (string, error) {
+	d, err := datadir.Open(filepath.Join(h.Settings.String("PLATFORM_DATA"), h.Name))
+	if err != nil {
+		return "", fmt.Errorf("PLATFORM_DATA: %w", err)
+	}
+	h.OnStop(func(context.Context) error { return d.Close() })
+	return d.Path, nil
+}
+
+// stop ends the service.
+func (h *Host) stop() error {
+	return errors.Join(h.port.Stop(), h.Close())
+}
+
+// Close ends what the service has begun, in reverse. Its server must have stopped.
+func (h *Host) Close() error {
+	h.cancel()
+	h.work.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), h.conf.drain)
+	defer cancel()
+	var errs []error
+	for _, f := range slices.Backward(h.onStop) {
+		errs = append(errs, f(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop %s: %w", h.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// connectHandler serves m over Connect and gRPC-Web. connect-go's handlers are
+// generic; a frame is a type that they can be made for without generated code.
+func (s *Server) connectHandler(m *method) http.Handler {
+	opts := []connect.HandlerOption{
+		connect.WithReadMaxBytes(s.conf.MaxMessage),
+		connect.WithCompressMinBytes(1 << 10),
+		connect.WithCodec(connectCodec{"proto", protobuf}),
+		connect.WithCodec(connectCodec{"json", jsonText}),
+		connect.WithCodec(connectCodec{"json; charset=utf-8", jsonText}),
+	}
+	if m.unary() {
+		opts = append(opts, connect.WithRequestInitializer(func(_ connect.Spec, v any) error {
+			v.(*frame).msg = m.newIn()
+			return nil
+		}))
+		return s.accounted(m, connect.NewUnaryHandler(m.path, func(ctx context.Context, r *connect.Request[frame]) (*connect.Response[frame], error) {
+			return s.serveConnect(ctx, m, r)
+		}, opts...))
+	}
+	opts = append(opts, connect.WithInterceptors(takeover(func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		return s.serveConnectStream(ctx, m, conn)
+	})))
+	switch {
+	case !m.callerStreams:
+		return s.accounted(m, connect.NewServerStreamHandler[frame, frame](m.path, nil, opts...))
+	case !m.serverStreams:
+		return s.accounted(m, connect.NewClientStreamHandler[frame, frame](m.path, nil, opts...))
+	}
+	return s.accounted(m, overHTTP1(connect.NewBidiStreamHandler[frame, frame](m.path, nil, opts...)))
+}
+
+func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request[frame]) (*connect.Response[frame], error) {
+	enter(ctx)
+	info, _ := connect.CallInfoForHandlerContext(ctx)
+	c := &call.Call{
+		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: r.Peer().Protocol, Peer: r.Peer().Addr, Header: r.Header(),
+	}
+	c.SetReplies(info.ResponseHeader(), info.ResponseTrailer())
+	req := &request{
+		service: s.conf.Name, endpoint: m.endpoint, contentType: c.Header.Get("Content-Type"), body: r.Msg.msg, bad: r.Msg.bad,
+	}
+	out := m.newOut()
+	if err := m.run(call.NewContext(ctx, c), req, out); err != nil {
+		return nil, rpcerr.From(err).Connect()
+	}
+	return connect.NewResponse(&frame{msg: out}), nil
+}
+
+func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect.StreamingHandlerConn) error {
+	enter(ctx)
+	c := &call.Call{
+		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: conn.Peer().Protocol, Stream: true, Peer: conn.Peer().Addr,
+		Header: conn.RequestHeader(),
+	}
+	c.SetReplies(conn.ResponseHeader(), conn.ResponseTrailer())
+	c.OnSendHeader(func() error { return conn.Send(nil) })
+	box := &inbox{messages: &connectStream{conn: conn}, one: !m.callerStreams}
+	if err := s.serve(ctx, c, m, c.Header.Get("Content-Type"), box); err != nil {
+		return rpcerr.From(err).Connect()
+	}
+	return nil
+}
+
+// connectStream is messages of a Connect or gRPC-Web stream.
+type connectStream struct {
+	conn connect.StreamingHandlerConn
+}
+
+func (c *connectStream) recv(msg any) error {
+	in := frame{msg: msg}
+	if err := c.conn.Receive(&in); err != nil {
+		return err
+	}
+	return in.bad
+}
+
+func (c *connectStream) send(msg any) error { return c.conn.Send(&frame{msg: msg}) }
+
+// takeover is an interceptor that serves a stream itself. It is the only way to
+// connect-go's untyped connection.
+type takeover connect.StreamingHandlerFunc
+
+func (t takeover) WrapUnary(f connect.UnaryFunc) connect.UnaryFunc { return f }
+
+func (t takeover) WrapStreamingClient(f connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return f
+}
+
+func (t takeover) WrapStreamingHandler(connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return connect.StreamingHandlerFunc(t)
+}
+
+// overHTTP1 lets a caller that sends all before it reads (half duplex) use HTTP/1.1,
+// which connect-go refuses for a bidirectional method.
+func overHTTP1(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && http.NewResponseController(w).EnableFullDuplex() == nil {
+			r.ProtoMajor, r.ProtoMinor = 2, 0
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+type entered struct{}
+
+// enter notes that the chain will see the call.
+func enter(ctx context.Context) {
+	if e, ok := ctx.Value(entered{}).(*bool); ok {
+		*e = true
+	}
+}
+
+// accounted bounds the time that a request of a unary call takes to arrive, and shows
+// the chain the calls that connect-go answers by itself: those that it cannot read.
+func (s *Server) accounted(m *method, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var seen bool
+		r = r.WithContext(context.WithValue(r.Context(), entered{}, &seen))
+		if m.unary() {
+			r.Body = &prompt{ReadCloser: r.Body, until: time.Now().Add(s.conf.Timeout), conn: http.NewResponseController(w)}
+		}
+		status := &statusWriter{ResponseWriter: w}
+		h.ServeHTTP(status, r)
+		if seen || status.code < http.StatusBadRequest {
+			return
+		}
+		s.refused(r, m, status.code)
+	})
+}
+
+// refused runs the chain for a call that was answered already.
+func (s *Server) refused(r *http.Request, m *method, status int) {
+	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Header: r.Header}
+	req := &request{
+		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"),
+		bad: rpcerr.New(rpcerr.FromHTTP(status), "unreadable", "the request could not be read"),
+	}
+	_ = m.run(call.NewContext(r.Context(), c), req, nil) // answered
+}
+
+// statusWriter remembers the status. Unwrap lets http.ResponseController through.
+type statusWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *statusWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Flush is what connect-go asks a writer of streams for.
+func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+// connectCodec reads and writes frames.
+type connectCodec struct {
+	name string
+	enc  encoding
+}
+
+func (c connectCodec) Name() string { return c.name }
+
+func (c connectCodec) Marshal(v any) ([]byte, error) { return c.MarshalAppend(nil, v) }
+
+// MarshalAppend lets connect-go use its pooled buffers.
+func (c connectCodec) MarshalAppend(b []byte, v any) ([]byte, error) {
+	f, ok := v.(*frame)
+	if !ok {
+		return nil, fmt.Errorf("%T is no frame", v)
+	}
+	return c.enc.encode(b, f.msg)
+}
+
+// Unmarshal leaves what it cannot decode to the frame's owner.
+func (c connectCodec) Unmarshal(data []byte, v any) error {
+	f, ok := v.(*frame)
+	if !ok {
+		return fmt.Errorf("%T is no frame", v)
+	}
+	f.enc = c.enc
+	if f.msg != nil {
+		f.decode(data)
+	}
+	return nil
+}
+
+// errNotFound answers a path that nothing serves.
+func errNotFound(path string) error {
+	return rpcerr.New(codes.NotFound, "no_such_path", "nothing is served at %q", path)
+}

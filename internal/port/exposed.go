@@ -1,0 +1,22 @@
+package port
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Exposed returns why an address must not be listened on without more ado: other
+// machines reach it. It returns nil for one of loopback, and for one that is malformed,
+// which listening tells of.
+func Exposed(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("other machines can reach %s, and calls are neither encrypted nor authenticated: "+
+		"listen on 127.0.0.1 or localhost, or accept that with PLATFORM_INSECURE=true", address)
+}

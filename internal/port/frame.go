@@ -1,0 +1,67 @@
+package port
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// encoding is how messages are written in one call.
+type encoding int
+
+const (
+	protobuf encoding = iota
+	jsonText
+)
+
+// decode reads data into msg, a proto.Message or (JSON alone) a pointer to any Go
+// value. What is wrong with data is the caller's fault, in the same words at every
+// door.
+func (e encoding) decode(data []byte, msg any) error {
+	m, isProto := msg.(proto.Message)
+	var err error
+	switch {
+	case isProto && e == protobuf:
+		err = proto.Unmarshal(data, m)
+	case isProto:
+		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(data, m)
+	case e == jsonText:
+		err = json.Unmarshal(data, msg)
+	default:
+		return rpcerr.New(codes.Unimplemented, "no_protobuf", "this method takes application/json alone")
+	}
+	if err != nil {
+		return rpcerr.Invalid("request", "%v", err)
+	}
+	return nil
+}
+
+// encode appends msg to b.
+func (e encoding) encode(b []byte, msg any) ([]byte, error) {
+	m, isProto := msg.(proto.Message)
+	switch {
+	case isProto && e == protobuf:
+		return proto.MarshalOptions{}.MarshalAppend(b, m)
+	case isProto:
+		return protojson.MarshalOptions{}.MarshalAppend(b, m)
+	case e == jsonText:
+		text, err := json.Marshal(msg)
+		return append(b, text...), err
+	}
+	return nil, fmt.Errorf("%T is no proto message", msg)
+}
+
+// frame is a message on its way through grpc-go's or connect-go's codec. Both decode
+// before a handler sees anything; the frame keeps what failed, for the chain to see.
+type frame struct {
+	enc encoding
+	msg any
+	bad error // of the last decode
+}
+
+func (f *frame) decode(data []byte) { f.bad = f.enc.decode(data, f.msg) }

@@ -1,0 +1,266 @@
+package port
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go-micro.dev/v5/server"
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// A stream of go-micro RPC has a connection to itself: each message is an HTTP
+// request one way and an HTTP response the other way, and neither answers the other.
+// It opens with an empty message; the second is the request. The caller ends it with
+// a message whose error is EOS, or by leaving.
+
+// lingering is how long the connection stays after the last message, for the caller
+// to read it and close.
+const lingering = 5 * time.Second
+
+func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *method, c *call.Call) {
+	if r.Header.Get(headerError) == endOfStream {
+		return // the end of a stream that is over
+	}
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage))); err != nil {
+		return // net/http closes what it cannot read on
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.refuse(w, r, fmt.Errorf("take over the connection: %w", err))
+		return
+	}
+	defer s.hijacked(nc)()
+	enc, bad := muCPEncoding(r.Header.Get("Content-Type"))
+	ctx, cancel := s.streamContext(call.NewContext(s.base, c))
+	defer cancel()
+	st := &muCPStream{
+		server: s, conn: nc, enc: enc, header: answerHeader(r.Header), arrivals: make(chan arrival, 16), keep: m.callerStreams,
+		req: &request{service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"), stream: true, bad: bad},
+		ctx: ctx,
+	}
+	if m.unary() && m != s.table.unknown {
+		st.req.bad = rpcerr.Invalid(headerStream, "%s is no stream", m.endpoint)
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		st.receive(rw.Reader, cancel)
+	}()
+	st.finish(s.leaving(m.run(ctx, st.req, st)))
+	cancel()
+	<-gone
+}
+
+// hijacked notes a connection that net/http no longer knows. What it returns closes it.
+func (s *Server) hijacked(nc net.Conn) func() {
+	s.streams.Add(1)
+	stop := context.AfterFunc(s.base, func() { _ = nc.Close() })
+	return func() {
+		stop()
+		_ = nc.Close() // also closed by the caller
+		s.streams.Done()
+	}
+}
+
+// muCPStream is go-micro's server.Stream on a connection.
+type muCPStream struct {
+	server   *Server
+	conn     net.Conn
+	ctx      context.Context //nolint:containedctx // server.Stream has a method for it
+	req      *request
+	enc      encoding
+	header   []byte // of each answer, without its length
+	keep     bool   // the caller may send more than the request
+	arrivals chan arrival
+	got      bool
+
+	mu   sync.Mutex // guards what follows
+	buf  []byte
+	last error
+}
+
+var _ server.Stream = (*muCPStream)(nil)
+
+type arrival struct {
+	body []byte
+	err  error
+}
+
+func (m *muCPStream) Context() context.Context { return m.ctx }
+func (m *muCPStream) Request() server.Request  { return m.req }
+func (m *muCPStream) Close() error             { return nil }
+
+func (m *muCPStream) Error() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
+// receive reads what the caller sends until it leaves, then cancels the stream. What
+// comes after the request of a method that takes one message is dropped.
+func (m *muCPStream) receive(r *bufio.Reader, cancel context.CancelFunc) {
+	defer cancel()
+	defer close(m.arrivals)
+	in := m.limited(r)
+	_ = m.conn.SetReadDeadline(time.Now().Add(m.server.conf.Timeout)) // fails as the read will
+	for n := 0; ; n++ {
+		a, err := in.next(int64(m.server.conf.MaxMessage))
+		if err != nil {
+			return
+		}
+		if n == 0 {
+			_ = m.conn.SetReadDeadline(time.Time{})
+		}
+		if n > 0 && !m.keep {
+			continue
+		}
+		select {
+		case m.arrivals <- a:
+		case <-m.ctx.Done():
+		}
+	}
+}
+
+// Recv returns io.EOF once the caller has ended the stream.
+func (m *muCPStream) Recv(msg any) error {
+	if m.got && !m.keep {
+		return io.EOF
+	}
+	select {
+	case a, ok := <-m.arrivals:
+		switch {
+		case !ok:
+			return m.fail(io.EOF)
+		case a.err != nil:
+			return m.fail(a.err)
+		}
+		m.got = true
+		if len(a.body) == 0 && m.enc == jsonText {
+			return nil
+		}
+		return m.enc.decode(a.body, msg)
+	case <-m.ctx.Done():
+		return m.fail(m.ctx.Err())
+	}
+}
+
+func (m *muCPStream) fail(err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = err
+	return err
+}
+
+// Send returns an error once the caller has left, or has not read for as long as a
+// call may take.
+func (m *muCPStream) Send(msg any) error {
+	if err := m.ctx.Err(); err != nil {
+		return err
+	}
+	body, err := m.enc.encode(nil, msg)
+	if err != nil {
+		return fmt.Errorf("encode a message: %w", err)
+	}
+	return m.write("", body)
+}
+
+// finish sends what the handler has returned, and waits for the caller to close.
+func (m *muCPStream) finish(err error) {
+	end := endOfStream
+	if err != nil {
+		end = rpcerr.From(err).Micro().Error()
+	}
+	if m.write(end, nil) != nil {
+		_ = m.conn.Close() // wakes receive
+		return
+	}
+	// receive sees the end, now or soon; a failure to say so, it sees as well.
+	_ = m.conn.SetReadDeadline(time.Now().Add(lingering))
+	stop := context.AfterFunc(m.server.draining, func() { _ = m.conn.SetReadDeadline(time.Now()) })
+	defer stop()
+	for range m.arrivals {
+	}
+}
+
+func (m *muCPStream) write(fault string, body []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := append(m.buf[:0], m.header...)
+	if fault != "" {
+		b = fmt.Appendf(b, "%s: %s\r\n", headerError, fault)
+	}
+	b = fmt.Appendf(b, "Content-Length: %d\r\n\r\n", len(body))
+	b = append(b, body...)
+	if cap(b) <= 64<<10 {
+		m.buf = b
+	}
+	if err := m.conn.SetWriteDeadline(time.Now().Add(m.server.conf.Timeout)); err != nil {
+		return err
+	}
+	if _, err := m.conn.Write(b); err != nil {
+		m.last = err
+		return err
+	}
+	return nil
+}
+
+// answerHeader begins every answer to a stream that opened with h.
+func answerHeader(h http.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 200 OK\r\n")
+	same := http.Header{"Content-Type": h["Content-Type"]}
+	for _, name := range []string{headerID, headerService, headerMethod, headerEndpoint, headerStream} {
+		if v := micro(h, name); v != "" {
+			same[name] = []string{v}
+		}
+	}
+	_ = same.Write(&b) // to memory
+	return b.Bytes()
+}
+
+// limited reads messages that are bounded each.
+type limitedReader struct {
+	budget *io.LimitedReader
+	r      *bufio.Reader
+}
+
+func (m *muCPStream) limited(r *bufio.Reader) *limitedReader {
+	head, _ := r.Peek(r.Buffered())
+	l := &io.LimitedReader{R: io.MultiReader(bytes.NewReader(bytes.Clone(head)), m.conn)}
+	return &limitedReader{budget: l, r: bufio.NewReaderSize(l, 4<<10)}
+}
+
+// next returns a message, or io.EOF once the caller has ended the stream or left.
+func (l *limitedReader) next(limit int64) (arrival, error) {
+	l.budget.N = limit + maxHeader
+	req, err := http.ReadRequest(l.r)
+	if err != nil {
+		return arrival{}, err
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return arrival{}, err
+	}
+	if l.budget.N == 0 || int64(len(body)) > limit {
+		return arrival{err: rpcerr.New(codes.ResourceExhausted, "message_too_large", "the message is larger than %d bytes", limit)}, nil
+	}
+	switch e := req.Header.Get(headerError); e {
+	case "":
+		return arrival{body: body}, nil
+	case endOfStream:
+		return arrival{}, io.EOF
+	default:
+		return arrival{}, errors.New(e)
+	}
+}

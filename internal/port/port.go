@@ -1,0 +1,265 @@
+// Package port serves handlers that were registered once, in go-micro's way, to
+// callers of go-micro RPC, gRPC, Connect and gRPC-Web on one TCP port.
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go-micro.dev/v5/broker"
+	"go-micro.dev/v5/registry"
+	"go-micro.dev/v5/server"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/microlog"
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+const (
+	maxHeader         = 64 << 10 // bytes of a request's headers
+	maxStreamsPerConn = 1000     // calls at once on one HTTP/2 connection
+)
+
+// Config is fixed when a Server is made.
+type Config struct {
+	Name      string // that callers look up: "kv-srv"
+	Version   string
+	Address   string // to listen on, host:port; port 0 takes a free one
+	Advertise string // to register instead of Address; may lack the port
+
+	Registry registry.Registry
+	Broker   broker.Broker // for subscriptions; nil: one in memory
+
+	// Wrappers go around every call at every door, the first outermost.
+	Wrappers []server.HandlerWrapper
+
+	// Ready says why the service cannot serve now.
+	Ready func(context.Context) error
+
+	MaxMessage int           // bytes of one message from a caller
+	MaxConns   int           // connections at once; more are closed
+	Timeout    time.Duration // of a unary call whose caller names no deadline
+	Patience   time.Duration // for a connection to say its first word
+	Drain      time.Duration // for calls in flight to end when the server stops
+	Insecure   bool          // may listen beyond loopback
+	Hosts      []string      // names besides localhost and IP addresses that callers may use
+
+	Refused func() // counts a connection over MaxConns; may be nil
+	Log     *slog.Logger
+}
+
+// Server is go-micro's server.Server. Register handlers, then Start it, once.
+type Server struct {
+	server.Server // go-micro's own: registers the service and runs its subscriptions
+
+	conf     Config
+	hosts    hosts
+	mux      *http.ServeMux
+	table    table
+	services map[string]struct{} // full names of the proto services
+	connect  map[*method]http.Handler
+	buffers  bufferPool
+
+	listener net.Listener
+	grpc     *grpc.Server
+	http     *http.Server
+	serving  errgroup.Group
+	streams  sync.WaitGroup // of go-micro RPC
+
+	base     context.Context //nolint:containedctx // that of everything the server owns
+	kill     context.CancelFunc
+	draining context.Context //nolint:containedctx // ends when the server begins to stop
+	drain    context.CancelFunc
+}
+
+var _ server.Server = (*Server)(nil)
+
+// New returns a server that has not started. It does no I/O. What it serves ends
+// with base.
+func New(base context.Context, conf Config) *Server {
+	if conf.Broker == nil {
+		conf.Broker = broker.NewMemoryBroker()
+	}
+	if conf.Ready == nil {
+		conf.Ready = func(context.Context) error { return nil }
+	}
+	if conf.Refused == nil {
+		conf.Refused = func() {}
+	}
+	s := &Server{
+		conf:     conf,
+		hosts:    conf.Hosts,
+		mux:      http.NewServeMux(),
+		table:    table{byPath: map[string]*method{}, byEndpoint: map[string]*method{}, unknown: unknown()},
+		services: map[string]struct{}{},
+		connect:  map[*method]http.Handler{},
+	}
+	s.base, s.kill = context.WithCancel(base)
+	s.draining, s.drain = context.WithCancel(s.base)
+	s.table.unknown.wrap(conf.Wrappers)
+	s.Server = server.NewRPCServer(
+		server.Name(conf.Name), server.Version(conf.Version), server.Id(uuid.NewString()),
+		server.Address(conf.Address), server.Advertise(conf.Advertise),
+		server.Registry(conf.Registry), server.Broker(conf.Broker),
+		server.RegisterTTL(30*time.Second), server.RegisterInterval(10*time.Second),
+		server.WithLogger(microlog.New(conf.Log)),
+	)
+	s.grpc = s.newGRPC()
+	return s
+}
+
+// NewHandler is what a generated Register function calls first.
+func (s *Server) NewHandler(h any, opts ...server.HandlerOption) server.Handler {
+	return newHandler(h, opts...)
+}
+
+// Handle registers a handler for all doors.
+func (s *Server) Handle(h server.Handler) error {
+	if err := s.Server.Handle(h); err != nil {
+		return err
+	}
+	sd, all := methods(h)
+	if sd != nil {
+		s.services[string(sd.FullName())] = struct{}{}
+	}
+	wrappers := append(s.conf.Wrappers[:len(s.conf.Wrappers):len(s.conf.Wrappers)], s.Options().HdlrWrappers...)
+	for _, m := range all {
+		m.wrap(wrappers)
+		s.table.add(m)
+		s.connect[m] = s.connectHandler(m)
+	}
+	return nil
+}
+
+// HandleHTTP serves h at a pattern of http.ServeMux, outside of the chain.
+func (s *Server) HandleHTTP(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
+
+// Addr is where the server listens, once it has started.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Start listens, serves and registers. A registry that is away is tried again.
+func (s *Server) Start() error {
+	o := s.Options() // an application may have changed them
+	s.conf.Name = o.Name
+	if err := Exposed(o.Address); err != nil && !s.conf.Insecure {
+		return fmt.Errorf("listen for %s: %w", o.Name, err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(s.base, "tcp", o.Address)
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w", o.Name, err)
+	}
+	s.listener = l
+	split := newSplitter(l, s.conf.Patience, s.conf.MaxConns, s.conf.Refused)
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.conf.Patience,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.conf.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return s.base },
+	}
+	s.serving.Go(split.run)
+	s.serving.Go(func() error { return s.grpc.Serve(split.grpc) })
+	s.serving.Go(func() error {
+		if err := s.http.Serve(split.web); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
+		return fmt.Errorf("configure %s: %w", s.conf.Name, err)
+	}
+	if err := s.Server.Start(); err != nil {
+		return errors.Join(fmt.Errorf("register %s: %w", s.conf.Name, err), s.close(0))
+	}
+	return nil
+}
+
+// Stop deregisters, lets calls in flight end, tells streams to go elsewhere, and
+// closes. It takes no longer than Config.Drain and a second.
+func (s *Server) Stop() error {
+	if s.listener == nil {
+		s.kill()
+		return nil
+	}
+	return errors.Join(s.Server.Stop(), s.close(s.conf.Drain))
+}
+
+func (s *Server) close(patience time.Duration) error {
+	defer s.kill()
+	s.drain()
+	ctx, cancel := context.WithTimeout(s.base, patience)
+	defer cancel()
+	var doors errgroup.Group
+	doors.Go(func() error { return s.drainHTTP(ctx) })
+	doors.Go(func() error {
+		stop := context.AfterFunc(ctx, s.grpc.Stop)
+		defer stop()
+		s.grpc.GracefulStop()
+		return nil
+	})
+	doors.Go(func() error {
+		stop := context.AfterFunc(ctx, s.kill) // closes their connections
+		defer stop()
+		s.streams.Wait()
+		return nil
+	})
+	err := errors.Join(s.listener.Close(), doors.Wait())
+	return errors.Join(err, s.serving.Wait())
+}
+
+func (s *Server) drainHTTP(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+// ready is Config.Ready, and no once the server stops.
+func (s *Server) ready(ctx context.Context) error {
+	if s.draining.Err() != nil {
+		return s.away()
+	}
+	return s.conf.Ready(ctx)
+}
+
+func (s *Server) away() *rpcerr.Error {
+	return rpcerr.New(codes.Unavailable, "draining", "%s is stopping", s.conf.Name)
+}
+
+// streamContext returns a context that ends when the server begins to stop.
+func (s *Server) streamContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.draining, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// leaving turns what a stream has returned because the server stops into unavailable,
+// so that its caller looks for another instance.
+func (s *Server) leaving(err error) error {
+	if s.draining.Err() != nil && rpcerr.Code(err) == codes.Canceled {
+		return s.away()
+	}
+	return err
+}
+
+// advertised adds the port to an address that has none.
+func advertised(advertise string, addr net.Addr) string {
+	if _, _, err := net.SplitHostPort(advertise); advertise == "" || err == nil {
+		return advertise
+	}
+	_, port, _ := net.SplitHostPort(addr.String())
+	return net.JoinHostPort(advertise, port)
+}

@@ -1,0 +1,100 @@
+package port
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/rpcerr"
+)
+
+// ServeHTTP is the web half of the port: go-micro RPC at "/", Connect and gRPC-Web at
+// the paths of the methods, and what the service serves itself.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.hosts.allow(r.Host) {
+		s.refuse(w, r, s.hosts.refusal(r.Host))
+		return
+	}
+	if isMuCP(r) {
+		s.serveMuCP(w, r)
+		return
+	}
+	if m := s.table.path(r.URL.Path); m != nil {
+		s.connect[m].ServeHTTP(w, r)
+		return
+	}
+	if _, pattern := s.mux.Handler(r); pattern != "" {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	if r.Method == http.MethodPost {
+		s.refuse(w, r, rpcerr.New(codes.Unimplemented, "unknown_method", "no such method: %s", r.URL.Path))
+		return
+	}
+	s.refuse(w, r, errNotFound(r.URL.Path))
+}
+
+// refuse answers in the form of the Connect protocol, and shows it to the chain.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	WriteError(w, err)
+	s.refused(r, s.table.unknown, rpcerr.HTTP(rpcerr.Code(err)))
+}
+
+// WriteError answers err as the Connect protocol does, for doors of their own.
+func WriteError(w http.ResponseWriter, err error) {
+	e := rpcerr.From(err)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(rpcerr.HTTP(e.Code))
+	_ = json.NewEncoder(w).Encode(e.JSON()) // the caller may have left
+}
+
+// hosts are the names that callers may use for this server. A page of another origin
+// whose name was made to point here (DNS rebinding) uses its own.
+type hosts []string
+
+func (h hosts) allow(hostport string) bool {
+	host := hostport
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return strings.EqualFold(host, "localhost") || slices.ContainsFunc(h, func(have string) bool { return strings.EqualFold(have, host) })
+}
+
+func (h hosts) refusal(host string) *rpcerr.Error {
+	return rpcerr.New(codes.PermissionDenied, "foreign_host",
+		"host %q is not served: use an IP address, or name it in PLATFORM_HOSTS", host)
+}
+
+// prompt is a body that must have arrived by a time. After that reading it fails; once
+// it has arrived the connection has no deadline.
+type prompt struct {
+	io.ReadCloser
+	until time.Time
+	conn  *http.ResponseController
+	begun bool
+}
+
+func (p *prompt) Read(b []byte) (int, error) {
+	if !p.begun {
+		p.begun = true
+		_ = p.conn.SetReadDeadline(p.until) // fails on a closed connection: so will the read
+	}
+	n, err := p.ReadCloser.Read(b)
+	if errors.Is(err, io.EOF) {
+		_ = p.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}

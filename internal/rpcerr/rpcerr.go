@@ -1,0 +1,101 @@
+// Package rpcerr keeps one error in step over all protocols: gRPC, HTTP and go-micro's.
+package rpcerr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// Error is what a handler answers instead of a response.
+type Error struct {
+	Code    codes.Code
+	Reason  string // stable, such as "kv.version_mismatch"; may be empty
+	Message string // for the caller: no secrets, no internals
+
+	Field      string        // of the request, where one is to blame
+	RetryAfter time.Duration // when to come back; 0 where that says nothing
+	Details    []*anypb.Any  // sent as they are
+
+	cause error // for the log
+}
+
+// New returns an error for the caller.
+func New(code codes.Code, reason, format string, args ...any) *Error {
+	return &Error{Code: code, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// Invalid returns an invalid_argument error whose message begins with the field.
+func Invalid(field, format string, args ...any) *Error {
+	return &Error{
+		Code: codes.InvalidArgument, Reason: "invalid_argument", Field: field,
+		Message: field + ": " + fmt.Sprintf(format, args...),
+	}
+}
+
+// Because returns a copy of e whose cause goes to the log and not to the caller.
+func (e *Error) Because(cause error) *Error {
+	c := *e
+	c.cause = cause
+	return &c
+}
+
+// Retry returns a copy of e that says when to come back.
+func (e *Error) Retry(after time.Duration) *Error {
+	c := *e
+	c.RetryAfter = after
+	return &c
+}
+
+func (e *Error) Error() string {
+	s := Name(e.Code) + ": " + e.Message
+	if e.cause != nil {
+		s += " (" + e.cause.Error() + ")"
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// From returns the *Error in err, or makes one of a go-micro error, a gRPC status, a
+// Connect error or a context error. Anything else is our fault: an internal error
+// that tells the caller nothing and has err as its cause. It returns nil for nil.
+func From(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	if e := foreign(err); e != nil {
+		return e
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return New(codes.DeadlineExceeded, "deadline_exceeded", "the deadline has passed").Because(err)
+	case errors.Is(err, context.Canceled):
+		return New(codes.Canceled, "canceled", "the caller has left").Because(err)
+	}
+	return New(codes.Internal, "internal", "internal error").Because(err)
+}
+
+// Code returns the code of err: codes.OK for nil.
+func Code(err error) codes.Code {
+	if err == nil {
+		return codes.OK
+	}
+	return From(err).Code
+}
+
+// WithMessage returns a copy of e that says something else to the caller.
+func (e *Error) WithMessage(format string, args ...any) *Error {
+	c := *e
+	c.Message = fmt.Sprintf(format, args...)
+	return &c
+}

@@ -1,0 +1,102 @@
+// Package handler answers the RPCs of KV from a store.
+package handler
+
+import (
+	"context"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	kvpb "github.com/micro/platform/proto/micro/kv/v1"
+)
+
+// maxResponse bounds what the items of one response take, so that it passes the 4 MiB
+// that gRPC clients accept.
+const maxResponse = 3 << 20
+
+// Handler is the server side of KV. Its methods may be called at once.
+type Handler struct{ store store.Store }
+
+var _ kvpb.KVHandler = (*Handler)(nil)
+
+// New returns a handler of the items in s, which stays the caller's to close.
+func New(s store.Store) *Handler { return &Handler{s} }
+
+// Get implements kvpb.KVHandler.
+func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetResponse) error {
+	var c checks
+	namespace, key := c.namespace(req.GetNamespace()), c.key("key", req.GetKey())
+	if c.err != nil {
+		return c.err
+	}
+	item, err := h.store.Get(ctx, namespace, key)
+	if err != nil {
+		return refusal(ctx, err)
+	}
+	rsp.Item = itemProto(item)
+	return nil
+}
+
+// Put implements kvpb.KVHandler.
+func (h *Handler) Put(ctx context.Context, req *kvpb.PutRequest, rsp *kvpb.PutResponse) error {
+	var c checks
+	namespace, w := c.namespace(req.GetNamespace()), c.write(req, c.requestID(req.GetRequestId()))
+	if c.err != nil {
+		return c.err
+	}
+	version, err := h.store.Put(ctx, namespace, w)
+	if err != nil {
+		return refusal(ctx, err)
+	}
+	rsp.Version = version
+	return nil
+}
+
+// Delete implements kvpb.KVHandler.
+func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.DeleteResponse) error {
+	var c checks
+	namespace := c.namespace(req.GetNamespace())
+	r := store.Removal{
+		Key:       c.key("key", req.GetKey()),
+		IfVersion: req.GetIfVersion(),
+		RequestID: c.requestID(req.GetRequestId()),
+	}
+	if c.err != nil {
+		return c.err
+	}
+	return refusal(ctx, h.store.Delete(ctx, namespace, r))
+}
+
+// Increment implements kvpb.KVHandler.
+func (h *Handler) Increment(ctx context.Context, req *kvpb.IncrementRequest, rsp *kvpb.IncrementResponse) error {
+	var c checks
+	namespace := c.namespace(req.GetNamespace())
+	a := store.Addition{
+		Key:       c.key("key", req.GetKey()),
+		Delta:     req.GetDelta(),
+		TTL:       c.ttl(req.GetTtl()),
+		RequestID: c.requestID(req.GetRequestId()),
+	}
+	if c.err != nil {
+		return c.err
+	}
+	sum, version, err := h.store.Increment(ctx, namespace, a)
+	if err != nil {
+		return refusal(ctx, err)
+	}
+	rsp.Value, rsp.Version = sum, version
+	return nil
+}
+
+// Touch implements kvpb.KVHandler.
+func (h *Handler) Touch(ctx context.Context, req *kvpb.TouchRequest, rsp *kvpb.TouchResponse) error {
+	var c checks
+	namespace, key, ttl := c.namespace(req.GetNamespace()), c.key("key", req.GetKey()), c.ttl(req.GetTtl())
+	if c.err != nil {
+		return c.err
+	}
+	version, err := h.store.Touch(ctx, namespace, key, ttl)
+	if err != nil {
+		return refusal(ctx, err)
+	}
+	rsp.Version = version
+	return nil
+}

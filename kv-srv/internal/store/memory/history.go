@@ -1,0 +1,151 @@
+package memory
+
+import (
+	"sort"
+	"sync"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+)
+
+// maxChanges bounds the history of one namespace.
+const maxChanges = 4096
+
+// change is a store.Event as it is kept.
+type change struct {
+	kind    store.Kind
+	version uint64
+	key     string
+	rec     *record // nil: the item is gone
+	cost    int64
+}
+
+func (c change) event() store.Event {
+	item := store.Item{Key: c.key}
+	if c.rec != nil {
+		item = c.rec.item(c.key)
+	}
+	return store.Event{Kind: c.kind, Version: c.version, Item: item}
+}
+
+// history is the latest changes of a namespace. It is what a new watcher catches up
+// from, and the one queue of all watchers: none has its own.
+type history struct {
+	mu       sync.Mutex
+	ring     []change
+	first, n int
+	bytes    int64  // read and changed under Store.mu as well
+	floor    uint64 // later changes are all here
+	last     uint64 // version of the last change
+	audience audience
+}
+
+// at returns the ith change, the oldest being the 0th.
+func (h *history) at(i int) *change { return &h.ring[(h.first+i)%len(h.ring)] }
+
+// add appends a change, wakes who watches its key, and returns by how many bytes the
+// history has grown.
+func (h *history) add(c change) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := h.bytes
+	if h.n == maxChanges {
+		h.dropFirst()
+	}
+	if h.n == len(h.ring) {
+		h.resize(max(2*h.n, 8))
+	}
+	c.cost = costOfChange(c)
+	h.n++
+	*h.at(h.n - 1) = c
+	h.last = c.version
+	h.bytes += c.cost
+	h.audience.wake(c)
+	return h.bytes - before
+}
+
+// drop drops the oldest changes until that has freed some bytes, and returns how many.
+func (h *history) drop(bytes int64) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := h.bytes
+	for h.n > 0 && before-h.bytes < bytes {
+		h.dropFirst()
+	}
+	if h.n <= len(h.ring)/4 {
+		h.resize(2 * h.n)
+	}
+	return before - h.bytes
+}
+
+func (h *history) dropFirst() {
+	c := h.at(0)
+	h.floor = c.version
+	h.bytes -= c.cost
+	*c = change{}
+	h.first = (h.first + 1) % len(h.ring)
+	h.n--
+}
+
+func (h *history) resize(size int) {
+	ring := make([]change, size)
+	for i := range h.n {
+		ring[i] = *h.at(i)
+	}
+	h.ring, h.first = ring, 0
+}
+
+// read appends to buf, up to its capacity, the changes that a watcher has not read. It
+// wakes the watcher again if there are more.
+func (h *history) read(w *watcher, buf []change) ([]change, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !w.behind {
+		return buf, nil
+	}
+	if w.position < h.floor {
+		return buf, store.ErrLagging
+	}
+	i := sort.Search(h.n, func(i int) bool { return h.at(i).version > w.position })
+	for ; i < h.n; i++ {
+		c := h.at(i)
+		if w.wants(c.key) {
+			if len(buf) == cap(buf) {
+				w.signal()
+				return buf, nil
+			}
+			buf = append(buf, *c)
+		}
+		w.position = c.version
+	}
+	w.behind = false
+	return buf, nil
+}
+
+// log appends a change to the history of its namespace, and keeps the histories within
+// their share of the memory.
+func (s *Store) log(sp *space, c change) {
+	s.logged += sp.history.add(c)
+	if s.logged <= s.historyLimit() {
+		return
+	}
+	goal := s.historyLimit() / 16 * 15
+	for s.logged > goal {
+		h := s.largest(sp)
+		s.logged -= h.drop(min(s.logged-goal, h.bytes/2+1))
+	}
+}
+
+// largest returns the largest history of a sample of namespaces, of which one is given.
+// Nobody else's history suffers from the one who writes most.
+func (s *Store) largest(sp *space) *history {
+	h, left := &sp.history, sample
+	for _, other := range s.spaces {
+		if other.history.bytes > h.bytes {
+			h = &other.history
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	return h
+}

@@ -1,0 +1,70 @@
+package memory
+
+import (
+	"fmt"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+)
+
+// sample is how many items the least recently used one is chosen from.
+const sample = 16
+
+// limit bounds Store.used; the rest of MaxBytes is the histories'.
+func (s *Store) limit() int64 { return s.opts.MaxBytes - s.historyLimit() }
+
+func (s *Store) historyLimit() int64 { return s.opts.MaxBytes / 8 }
+
+// makeRoom frees memory until need more bytes fit, or returns store.ErrFull. It leaves
+// the namespace and the item that are being written alone; both may be nil.
+func (s *Store) makeRoom(need, now int64, sp *space, e *entry) error {
+	if need <= 0 || s.used+need <= s.limit() {
+		return nil
+	}
+	s.forget(now)
+	for s.used+need > s.limit() {
+		if s.expireNext(now) || s.dropDeserted(sp) {
+			continue
+		}
+		if !s.opts.Evict || !s.evictable(need, e) || !s.evict(e) {
+			return fmt.Errorf("%d of %d bytes are in use, %d more are needed: %w", s.used, s.limit(), need, store.ErrFull)
+		}
+	}
+	return nil
+}
+
+// evictable says whether evicting all items but keep would make room, so that nothing
+// is lost for a write that cannot succeed.
+func (s *Store) evictable(need int64, keep *entry) bool {
+	free := s.held
+	if keep != nil {
+		free -= costOfItem(keep.key, keep.rec.Load())
+	}
+	return s.used-free+need <= s.limit()
+}
+
+// evict removes the item of a sample that was used least recently.
+func (s *Store) evict(keep *entry) bool {
+	var victim *entry
+	left := sample
+	for n := 0; n < shards && left > 0; n++ {
+		s.hand = (s.hand + 1) % shards
+		// A range over a map begins anywhere, and only writers change the map.
+		for _, e := range s.table.shards[s.hand].entries {
+			if e == keep {
+				continue
+			}
+			if victim == nil || e.seen.Load() < victim.seen.Load() {
+				victim = e
+			}
+			if left--; left == 0 {
+				break
+			}
+		}
+	}
+	if victim == nil {
+		return false
+	}
+	s.evicted.Add(1)
+	s.remove(victim, store.Evicted)
+	return true
+}

@@ -1,0 +1,104 @@
+package memory
+
+import (
+	"strings"
+
+	"github.com/google/btree"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+)
+
+// space is one namespace. It changes under Store.mu, its history under its own lock.
+type space struct {
+	name    string
+	keys    *btree.BTreeG[*entry] // ordered by the bytes of the keys
+	history history
+}
+
+const treeDegree = 32
+
+// addSpace makes a namespace, for which there is room.
+func (s *Store) addSpace(name string) *space {
+	sp := &space{name: strings.Clone(name)}
+	sp.keys = btree.NewWithFreeListG(treeDegree, func(a, b *entry) bool { return a.key < b.key }, s.nodes)
+	sp.history.floor, sp.history.last = s.floor, s.floor
+	s.spaces[sp.name] = sp
+	s.used += costOfSpace(sp.name)
+	return sp
+}
+
+// settle notes whether a namespace may be dropped when room is needed. A change of its
+// items or watchers ends with it.
+func (s *Store) settle(sp *space) {
+	if sp.keys.Len() == 0 && !sp.history.watched() {
+		s.deserted[sp] = struct{}{}
+	} else {
+		delete(s.deserted, sp)
+	}
+}
+
+// dropDeserted drops one namespace other than keep. Its history goes with it, so who
+// watches it from before then is told that it missed something.
+func (s *Store) dropDeserted(keep *space) bool {
+	for sp := range s.deserted {
+		if sp == keep {
+			continue
+		}
+		delete(s.deserted, sp)
+		delete(s.spaces, sp.name)
+		s.used -= costOfSpace(sp.name)
+		s.logged -= sp.history.bytes
+		s.floor = max(s.floor, sp.history.last)
+		return true
+	}
+	return false
+}
+
+// ascend calls yield with the entries under prefix whose keys are after a key, in
+// order, until it returns false.
+func (sp *space) ascend(prefix, after string, yield func(*entry) bool) {
+	from := &entry{key: prefix}
+	if after >= prefix {
+		from.key = after
+	}
+	sp.keys.AscendGreaterOrEqual(from, func(e *entry) bool {
+		if !strings.HasPrefix(e.key, prefix) {
+			return false
+		}
+		return e.key == after || yield(e)
+	})
+}
+
+// add makes the place of a key that is not there, and its namespace if need be, for
+// which there is room.
+func (s *Store) add(namespace, key string, rec *record) *entry {
+	sp := s.spaces[namespace]
+	if sp == nil {
+		sp = s.addSpace(namespace)
+	}
+	e := &entry{space: sp, key: strings.Clone(key), due: -1}
+	e.rec.Store(rec)
+	sp.keys.ReplaceOrInsert(e)
+	s.table.add(e)
+	s.items++
+	s.settle(sp)
+	return e
+}
+
+// remove ends an item and says why.
+func (s *Store) remove(e *entry, why store.Kind) {
+	s.expiries.set(e, 0)
+	s.charge(-costOfItem(e.key, e.rec.Load()))
+	e.rec.Store(nil)
+	s.table.remove(e)
+	e.space.keys.Delete(e)
+	s.items--
+	s.settle(e.space)
+	s.log(e.space, change{kind: why, version: s.version.Add(1), key: e.key})
+}
+
+// charge counts bytes of items.
+func (s *Store) charge(bytes int64) {
+	s.held += bytes
+	s.used += bytes
+}

@@ -1,0 +1,180 @@
+package memory
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+)
+
+// place is where a write goes and when.
+type place struct {
+	namespace, key string
+	entry          *entry // nil: there is no item
+	request        request
+	now            int64
+}
+
+// enter looks up where a write goes. An item past its time ends here. It is followed by
+// a change or nothing, under the same lock.
+func (s *Store) enter(op operation, namespace, key, requestID string) place {
+	at := place{namespace: namespace, key: key, now: s.now()}
+	at.request = requestOf(op, namespace, key, requestID)
+	at.entry = s.table.find(namespace, key)
+	if at.entry != nil && at.entry.rec.Load().expired(at.now) {
+		s.expire(at.entry)
+		at.entry = nil
+	}
+	return at
+}
+
+// set stores a record and remembers the answer to its request, or does neither. It gives
+// the record its version, and its entry to a new one.
+func (s *Store) set(at place, rec *record, sum int64) error {
+	if err := s.admit(at); err != nil {
+		return err
+	}
+	grown, err := s.reserve(at, rec)
+	if err != nil {
+		return err
+	}
+	s.charge(grown)
+	rec.version = s.version.Add(1)
+	e := at.entry
+	if e == nil {
+		e = s.add(at.namespace, at.key, rec)
+	} else {
+		e.rec.Store(rec)
+	}
+	e.see(rec.version)
+	s.expires(e, rec.expires)
+	s.log(e.space, change{kind: store.Put, version: rec.version, key: e.key, rec: rec})
+	s.remember(at, answer{sum: sum, version: rec.version})
+	return nil
+}
+
+// reserve makes room for a record and what comes with it, and returns by how many bytes
+// the items grow.
+func (s *Store) reserve(at place, rec *record) (int64, error) {
+	grown, extra := costOfItem(at.key, rec), int64(0)
+	var sp *space
+	if at.entry != nil {
+		sp = at.entry.space
+		grown -= costOfItem(at.key, at.entry.rec.Load())
+	} else if sp = s.spaces[at.namespace]; sp == nil {
+		extra += costOfSpace(at.namespace)
+	}
+	if at.request.given {
+		extra += requestCost
+	}
+	return grown, s.makeRoom(grown+extra, at.now, sp, at.entry)
+}
+
+// Put implements store.Store.
+func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.enter(put, namespace, w.Key, w.RequestID)
+	if a, ok := s.requests.find(at.request, at.now); ok {
+		return a.version, nil
+	}
+	if w.IfAbsent && at.entry != nil {
+		return 0, store.ErrExists
+	}
+	if w.IfVersion != 0 && (at.entry == nil || at.entry.rec.Load().version != w.IfVersion) {
+		return 0, store.ErrVersion
+	}
+	rec := &record{value: w.Value, metadata: w.Metadata, updated: at.now, expires: expiry(at.now, w.TTL)}
+	if err := s.set(at, rec, 0); err != nil {
+		return 0, err
+	}
+	return rec.version, nil
+}
+
+// Delete implements store.Store. With a request ID it may return store.ErrFull.
+func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.enter(del, namespace, r.Key, r.RequestID)
+	if _, ok := s.requests.find(at.request, at.now); ok {
+		return nil
+	}
+	if at.entry == nil {
+		return store.ErrNotFound
+	}
+	if r.IfVersion != 0 && at.entry.rec.Load().version != r.IfVersion {
+		return store.ErrVersion
+	}
+	if err := s.admit(at); err != nil {
+		return err
+	}
+	s.remove(at.entry, store.Deleted) // frees more than the request ID takes
+	s.remember(at, answer{})
+	return nil
+}
+
+// Increment implements store.Store. It keeps the metadata of an item that is there.
+func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.enter(increment, namespace, a.Key, a.RequestID)
+	if a, ok := s.requests.find(at.request, at.now); ok {
+		return a.sum, a.version, nil
+	}
+	rec := &record{updated: at.now, expires: expiry(at.now, a.TTL)}
+	sum := a.Delta
+	if at.entry != nil {
+		old := at.entry.rec.Load()
+		rec.metadata, rec.expires = old.metadata, old.expires
+		var err error
+		if sum, err = add(old.value, a.Delta); err != nil {
+			return 0, 0, err
+		}
+	}
+	rec.value = strconv.AppendInt(nil, sum, 10)
+	if err := s.set(at, rec, sum); err != nil {
+		return 0, 0, err
+	}
+	return sum, rec.version, nil
+}
+
+func add(value []byte, delta int64) (int64, error) {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0, store.ErrNotNumber
+	}
+	if delta > 0 && n > math.MaxInt64-delta || delta < 0 && n < math.MinInt64-delta {
+		return 0, store.ErrOverflow
+	}
+	return n + delta, nil
+}
+
+// Touch implements store.Store. It gives the item a new version, and watchers the item.
+func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.enter(touch, namespace, key, "")
+	if at.entry == nil {
+		return 0, store.ErrNotFound
+	}
+	rec := *at.entry.rec.Load()
+	rec.expires = expiry(at.now, ttl)
+	if err := s.set(at, &rec, 0); err != nil {
+		return 0, err
+	}
+	return rec.version, nil
+}

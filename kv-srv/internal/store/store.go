@@ -1,0 +1,154 @@
+// Package store defines what the key-value service asks of a backend.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What a backend answers, wrapped or bare. An error that is none of these nor an
+// *UnsupportedError means that the backend could not tell.
+var (
+	ErrNotFound  = errors.New("no such key")
+	ErrExists    = errors.New("the key exists")
+	ErrVersion   = errors.New("the version moved")
+	ErrNotNumber = errors.New("the value is no decimal int64")
+	ErrOverflow  = errors.New("the sum is outside of int64")
+	ErrFull      = errors.New("the store is full")
+	ErrCompacted = errors.New("the changes since that version are gone")
+	ErrLagging   = errors.New("the watcher reads too slowly")
+)
+
+// UnsupportedError is the answer to what a backend cannot do.
+type UnsupportedError struct {
+	Backend string   // "memcached"
+	Op      string   // "list"
+	Have    []string // the backends that can
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("%s cannot %s (%s can)", e.Backend, e.Op, strings.Join(e.Have, ", "))
+}
+
+// Item is a value and the key it is stored under. Nobody changes the bytes or the
+// map of an item once a store has it or has returned it.
+type Item struct {
+	Key      string
+	Value    []byte
+	Version  uint64 // never 0 in a stored item
+	Updated  time.Time
+	Expires  time.Time // zero: never
+	Metadata map[string]string
+}
+
+// Write is one item to store. The store owns Value and Metadata from then on.
+type Write struct {
+	Key       string
+	Value     []byte
+	Metadata  map[string]string
+	TTL       time.Duration // 0: the item does not end
+	IfAbsent  bool
+	IfVersion uint64 // 0: no condition
+	RequestID string // "": not remembered
+}
+
+// Removal is one item to delete.
+type Removal struct {
+	Key       string
+	IfVersion uint64 // 0: no condition
+	RequestID string // "": not remembered
+}
+
+// Addition is a number to add to another.
+type Addition struct {
+	Key       string
+	Delta     int64
+	TTL       time.Duration // of an item that the addition makes; 0: it does not end
+	RequestID string        // "": not remembered
+}
+
+// Query asks for a page of items.
+type Query struct {
+	Prefix   string
+	After    string // the last key of the page before; "" for the first page
+	Limit    int    // items at most, at least 1
+	MaxBytes int    // of keys, values and metadata: a page ends before it, but holds one item
+	KeysOnly bool   // leaves the values out
+}
+
+// Page is a part of a list, ordered by the bytes of the keys.
+type Page struct {
+	Items   []Item
+	More    bool   // there are items after the last one
+	Version uint64 // watching from it misses no change to the page
+}
+
+// Kind is what happened to an item.
+type Kind int
+
+// The kinds of events. An event of kind Progress has no item: all changes up to its
+// version were emitted.
+const (
+	Progress Kind = iota + 1
+	Put
+	Deleted
+	Expired
+	Evicted
+)
+
+// Event is one change. Of an item that is gone it has the key alone.
+type Event struct {
+	Kind    Kind
+	Version uint64 // where to go on from
+	Item    Item
+}
+
+// RequestMemory is how long a store remembers a request ID at least: a write with an
+// ID that succeeded for the same namespace and key is not done again, and returns
+// what it returned then.
+const RequestMemory = 10 * time.Minute
+
+// A Store keeps items in namespaces. Its methods may be called at once, with valid
+// arguments: the handler checks them. Each driver passes the tests of storetest.
+type Store interface {
+	// Get returns the item under key, or ErrNotFound.
+	Get(ctx context.Context, namespace, key string) (Item, error)
+
+	// Put stores an item and returns its version, or ErrExists (IfAbsent), ErrVersion
+	// (IfVersion, also where there is no item), ErrFull.
+	Put(ctx context.Context, namespace string, w Write) (uint64, error)
+
+	// Delete removes an item, or returns ErrNotFound or ErrVersion.
+	Delete(ctx context.Context, namespace string, r Removal) error
+
+	// Increment adds to the number under a key, 0 where there is none, keeps the
+	// expiry of an item that is there, and returns the sum and the new version, or
+	// ErrNotNumber, ErrOverflow, ErrFull. A number is stored as decimal text.
+	Increment(ctx context.Context, namespace string, a Addition) (int64, uint64, error)
+
+	// Touch gives an item a new time to live, 0 for none, and returns its version,
+	// or ErrNotFound.
+	Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error)
+
+	// List returns a page of items.
+	List(ctx context.Context, namespace string, q Query) (Page, error)
+
+	// DeletePrefix removes the items under a prefix and returns how many.
+	DeletePrefix(ctx context.Context, namespace, prefix string) (int, error)
+
+	// Watch emits the changes under prefix after the version from (0: from now on),
+	// in the order of their versions, beginning with one Progress as soon as no later
+	// change can be missed. It returns when ctx is done (its error), when emit fails
+	// (that error), or with ErrCompacted or ErrLagging.
+	Watch(ctx context.Context, namespace, prefix string, from uint64, emit func(Event) error) error
+
+	// Ready returns why the backend cannot serve now, or nil.
+	Ready(ctx context.Context) error
+
+	// Close releases what the store holds and ends its watches. No method may be
+	// called after it.
+	Close() error
+}

@@ -1,0 +1,75 @@
+package kvclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"go-micro.dev/v5/client"
+
+	"github.com/micro/platform/kv-srv/kvclient"
+)
+
+// service is the micro.Service of an application.
+var service interface{ Client() client.Client }
+
+func Example() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client())
+
+	if _, err := kv.Put(ctx, "greeting", []byte("hello"), kvclient.TTL(time.Minute)); err != nil {
+		log.Fatal(err)
+	}
+	item, err := kv.Get(ctx, "greeting")
+	switch {
+	case errors.Is(err, kvclient.ErrNotFound):
+		fmt.Println("nobody greets")
+	case err != nil:
+		log.Fatal(err)
+	default:
+		fmt.Printf("%s\n", item.Value)
+	}
+}
+
+// A value that depends on the old one is written only if nobody else wrote meanwhile.
+func ExampleClient_Put_ifVersion() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client())
+
+	for {
+		item, err := kv.Get(ctx, "greeting")
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = kv.Put(ctx, "greeting", append(item.Value, '!'), kvclient.IfVersion(item.Version))
+		if errors.Is(err, kvclient.ErrConflict) {
+			continue // read again
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+}
+
+// What is listed and then watched is missed nowhere.
+func ExampleClient_Watch() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client(), kvclient.WithNamespace("billing"))
+
+	var version uint64
+	for item, err := range kv.List(ctx, "user/", kvclient.SaveVersion(&version)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("has", item.Key)
+	}
+	for event, err := range kv.Watch(ctx, "user/", kvclient.FromVersion(version)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Type, event.Item.Key)
+	}
+}

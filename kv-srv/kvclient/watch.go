@@ -1,0 +1,94 @@
+package kvclient
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"go-micro.dev/v5/client"
+
+	rpc "github.com/micro/platform/internal/client"
+	kvpb "github.com/micro/platform/proto/micro/kv/v1"
+)
+
+// EventType is what happened to an item.
+type EventType int
+
+// The types of events. A service newer than this package may send others.
+const (
+	EventProgress EventType = iota + 1 // nothing; only with WithProgress
+	EventPut                           // written or touched
+	EventDelete                        // deleted
+	EventExpire                        // past its time
+	EventEvict                         // gave its place to others: the service was full
+)
+
+func (t EventType) String() string {
+	switch t {
+	case EventProgress:
+		return "progress"
+	case EventPut:
+		return "put"
+	case EventDelete:
+		return "delete"
+	case EventExpire:
+		return "expire"
+	case EventEvict:
+		return "evict"
+	}
+	return "unknown"
+}
+
+// Event is one change.
+type Event struct {
+	Type    EventType
+	Version uint64 // FromVersion goes on from here
+	Item    Item   // as written; of one that is gone only Key and Version
+}
+
+// Watch yields the changes to items whose keys begin with prefix, in their order. It
+// goes on until the loop is left or an error ends it: that of ctx, ErrCompacted, or a
+// lost connection, after which another Watch can go on from the last event.
+func (c *Client) Watch(ctx context.Context, prefix string, opts ...WatchOption) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		var w watching
+		for _, o := range opts {
+			o.watch(&w)
+		}
+		err := c.watch(ctx, &kvpb.WatchRequest{Namespace: c.namespace, Prefix: prefix, FromVersion: w.from}, func(p *kvpb.WatchResponse) bool {
+			e := Event{Type: EventType(p.GetType()), Version: p.GetVersion(), Item: item(p.GetItem())}
+			return e.Type == EventProgress && !w.progress || yield(e, nil)
+		})
+		if err != nil {
+			yield(Event{}, failed(ctx, "watch", prefix, err))
+		}
+	}
+}
+
+// watch calls yield with what comes until it returns false, which is no error.
+func (c *Client) watch(ctx context.Context, in *kvpb.WatchRequest, yield func(*kvpb.WatchResponse) bool) (err error) {
+	req := c.client.NewRequest(Service, "KV.Watch", &kvpb.WatchRequest{})
+	stream, err := c.client.Stream(ctx, req, append(rpc.Stream(), c.opts...)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	defer closeWith(ctx, stream)()
+	if err := stream.Send(in); err != nil {
+		return err
+	}
+	for {
+		var out kvpb.WatchResponse
+		if err := stream.Recv(&out); err != nil {
+			return err
+		}
+		if !yield(&out) {
+			return nil
+		}
+	}
+}
+
+func closeWith(ctx context.Context, s client.Stream) func() {
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	return func() { stop() }
+}

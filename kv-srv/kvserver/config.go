@@ -1,0 +1,56 @@
+package kvserver
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/micro/platform/internal/setting"
+	"github.com/micro/platform/kv-srv/internal/store/memory"
+)
+
+const storeVar = "KV_STORE"
+
+func settings() []setting.Setting {
+	return []setting.Setting{{
+		Name: storeVar, Default: "memory:",
+		Help: "where items are: memory: (this process alone, lost with it), or memory:?size=256MiB&evict=true, " +
+			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes",
+	}}
+}
+
+// minSize leaves room for some of the largest items there may be.
+const minSize = 16 << 20
+
+// memoryOptions reads memory:?size=256MiB&evict=true.
+func memoryOptions(u *url.URL) (memory.Options, error) {
+	var o memory.Options
+	if u.Host != "" || u.Opaque != "" || u.Path != "" || u.User != nil {
+		return o, fmt.Errorf("memory: takes parameters alone, such as memory:?size=256MiB")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return o, fmt.Errorf("memory: parameters are not of the form size=256MiB&evict=true")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		value := strings.Join(query[name], ",")
+		switch name {
+		case "size":
+			n, err := setting.ParseBytes(value)
+			if err != nil || n < minSize {
+				return o, fmt.Errorf("memory: size=%s is no size of 16MiB or more", value)
+			}
+			o.MaxBytes = n
+		case "evict":
+			if value != "true" && value != "false" {
+				return o, fmt.Errorf("memory: evict=%s is neither true nor false", value)
+			}
+			o.Evict = value == "true"
+		default:
+			return o, fmt.Errorf("memory: no parameter %q (have evict, size)", name)
+		}
+	}
+	return o, nil
+}

@@ -1,0 +1,2 @@
+// Package stub stands in for a module that is gone from the internet.
+package stub

@@ -1,0 +1,80 @@
+// Command v4 plays the scenarios with the clients of go-micro v4.11.
+package main
+
+import (
+	"context"
+
+	"go-micro.dev/v4/client"
+	merrors "go-micro.dev/v4/errors"
+	"go-micro.dev/v4/metadata"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/selector"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/tests/compat/scenario"
+)
+
+func main() {
+	scenario.Main(
+		scenario.Kind{Name: "mucp", New: adapt(client.NewClient), Skip: map[string]string{"deadline": "this client sends 5s whatever the deadline"}},
+	)
+}
+
+// adapter makes go-micro's client a scenario.Client.
+type adapter struct {
+	client client.Client
+	opts   []client.CallOption
+}
+
+func adapt(open func(...client.Option) client.Client) func(scenario.Target) scenario.Client {
+	return func(t scenario.Target) scenario.Client {
+		r := registry.NewRegistry()
+		a := &adapter{client: open(
+			client.Registry(r),
+			client.Selector(selector.NewSelector(selector.Registry(r))),
+			client.WrapCall(count(t)),
+		)}
+		if t.Address != "" {
+			a.opts = append(a.opts, client.WithAddress(t.Address))
+		}
+		return a
+	}
+}
+
+// count tells the target of each attempt.
+func count(t scenario.Target) client.CallWrapper {
+	return func(next client.CallFunc) client.CallFunc {
+		return func(ctx context.Context, node *registry.Node, req client.Request, rsp any, opts client.CallOptions) error {
+			t.Attempt(node.Address)
+			return next(ctx, node, req, rsp, opts)
+		}
+	}
+}
+
+func (a *adapter) request(r scenario.Request, body proto.Message) client.Request {
+	var opts []client.RequestOption
+	if r.ContentType != "" {
+		opts = append(opts, client.WithContentType(r.ContentType))
+	}
+	return a.client.NewRequest(scenario.Service, r.Endpoint, body, opts...)
+}
+
+func (a *adapter) Call(ctx context.Context, r scenario.Request, rsp proto.Message) error {
+	err := a.client.Call(metadata.NewContext(ctx, r.Header), a.request(r, r.Body), rsp, a.opts...)
+	if err == nil {
+		return nil
+	}
+	e := merrors.Parse(err.Error())
+	return &scenario.Error{ID: e.Id, Code: e.Code, Detail: e.Detail, Status: e.Status}
+}
+
+func (a *adapter) Stream(ctx context.Context, r scenario.Request) (scenario.Stream, error) {
+	st, err := a.client.Stream(metadata.NewContext(ctx, r.Header), a.request(r, r.Empty()), a.opts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.Send(r.Body); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
