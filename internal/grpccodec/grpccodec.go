@@ -1,6 +1,6 @@
-// Package grpccodec undoes what importing go-micro's gRPC client or server does to
-// grpc-go: it replaces the codec of the whole process by one that refuses messages of
-// the first protobuf API, such as those of etcd's client.
+// Package grpccodec undoes what importing go-micro's gRPC server does to grpc-go: it
+// replaces the codec of the whole process by one that refuses messages of the first
+// protobuf API, such as those of etcd's client.
 package grpccodec
 
 import (

@@ -8,7 +8,7 @@ import (
 )
 
 // grpcCodec is the codec of this server alone: grpc-go's registered ones are
-// process-wide, and importing go-micro's gRPC client replaces them. What is no frame is
+// process-wide, and importing go-micro's gRPC client or server replaces them. What is no frame is
 // of health and reflection.
 type grpcCodec struct{ grpccodec.Proto }
 

@@ -168,13 +168,8 @@ func (s *Server) Start() error {
 		BaseContext:       func(net.Listener) context.Context { return s.base },
 	}
 	s.serving.Go(split.run)
-	s.serving.Go(func() error { return s.grpc.Serve(split.grpc) })
-	s.serving.Go(func() error {
-		if err := s.http.Serve(split.web); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	s.serving.Go(func() error { return unlessClosed(s.grpc.Serve(split.grpc)) })
+	s.serving.Go(func() error { return unlessClosed(s.http.Serve(split.web)) })
 	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
 		return fmt.Errorf("configure %s: %w", s.conf.Name, err)
 	}
@@ -182,6 +177,15 @@ func (s *Server) Start() error {
 		return errors.Join(fmt.Errorf("register %s: %w", s.conf.Name, err), s.close(0))
 	}
 	return nil
+}
+
+// unlessClosed drops what a door returns because the server stops: its half of the
+// listener may close before it knows.
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
 }
 
 // Stop deregisters, lets calls in flight end, tells streams to go elsewhere, and

@@ -122,7 +122,10 @@ func (h *Handler) Collect(ctx context.Context, st echopb.Echo_CollectStream) err
 }
 
 func (h *Handler) ended(ctx context.Context) {
-	if h.Ended != nil {
-		h.Ended(call.FromContext(ctx).Protocol)
+	if h.Ended == nil {
+		return
+	}
+	if c := call.FromContext(ctx); c != nil {
+		h.Ended(c.Protocol)
 	}
 }
