@@ -26,12 +26,36 @@ type Call struct {
 	Stream   bool   // sends or takes more than one message
 	Peer     string // the caller's address
 
-	// Header has the caller's headers in wire form: canonical names, and base64 in
-	// those that end in -Bin. It is not changed.
-	Header http.Header
+	// Headers are the caller's.
+	Headers Headers
 
 	reply, trailer http.Header
 	send           func() error
+}
+
+// Headers are those of a request, as its transport has them. Binary values, of names
+// that end in -bin, are in base64.
+type Headers interface {
+	// Each calls f for each name, in canonical form or in lower case. f must not change
+	// the values.
+	Each(f func(name string, values []string))
+}
+
+// HTTP is the Headers of an HTTP request.
+type HTTP http.Header
+
+// Each implements Headers.
+func (h HTTP) Each(f func(string, []string)) {
+	for name, values := range h {
+		f(name, values)
+	}
+}
+
+// Header returns the caller's headers under canonical names. It makes a copy.
+func (c *Call) Header() http.Header {
+	all := http.Header{}
+	c.Headers.Each(func(name string, values []string) { all[http.CanonicalHeaderKey(name)] = values })
+	return all
 }
 
 // OnSendHeader sets what SendHeader does.
@@ -71,32 +95,34 @@ func (c *Call) SendHeader() error {
 
 type key struct{}
 
-// NewContext returns a context with c, and with its header as go-micro's metadata.
+// NewContext returns a context with c, and with its headers as go-micro's metadata.
 // go-micro's clients send metadata on with the calls of a handler: what speaks of this
 // connection or this message alone is left out.
 func NewContext(ctx context.Context, c *Call) context.Context {
-	md := make(metadata.Metadata, len(c.Header)+1)
-	for k, v := range c.Header {
+	md := metadata.Metadata{"Remote": c.Peer}
+	c.Headers.Each(func(name string, values []string) {
 		switch {
-		case hop(k):
-		case len(v) == 1:
-			md[k] = v[0]
+		case hop(name):
+		case len(values) == 1:
+			md[http.CanonicalHeaderKey(name)] = values[0]
 		default:
-			md[k] = strings.Join(v, ", ")
+			md[http.CanonicalHeaderKey(name)] = strings.Join(values, ", ")
 		}
-	}
-	md["Remote"] = c.Peer
+	})
 	return metadata.NewContext(context.WithValue(ctx, key{}, c), md)
 }
 
 // hop tells the headers of one hop (RFC 9110, 7.6.1) and of one message.
 func hop(name string) bool {
 	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Content-Length", "Content-Encoding", "Content-Type", "Accept", "Accept-Encoding", "User-Agent", "Host",
-		"Timeout", "Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding", "X-Content-Type",
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Host",
+		"Content-Length", "Content-Encoding", "Content-Type", "Accept", "Accept-Encoding", "User-Agent", "Timeout",
 		"Connect-Timeout-Ms", "Connect-Protocol-Version", "Connect-Content-Encoding", "Connect-Accept-Encoding",
-		"Micro-Id", "Micro-Service", "Micro-Method", "Micro-Endpoint", "Micro-Stream", "Micro-Error", "Micro-Protocol":
+		"Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding", "X-Grpc-Web", "X-User-Agent",
+		"Micro-Id", "Micro-Service", "Micro-Method", "Micro-Endpoint", "Micro-Stream", "Micro-Error", "Micro-Protocol",
+		// as gRPC has them
+		"content-type", "user-agent", "accept", "accept-encoding", "te", "timeout", "x-content-type",
+		"grpc-timeout", "grpc-encoding", "grpc-accept-encoding":
 		return true
 	}
 	return strings.HasPrefix(name, ":")

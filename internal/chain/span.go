@@ -2,7 +2,6 @@ package chain
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"go-micro.dev/v5/server"
@@ -22,8 +21,8 @@ func span(tracer trace.Tracer, from propagation.TextMapPropagator) server.Handle
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
-			if traced(c.Header) {
-				ctx = from.Extract(ctx, propagation.HeaderCarrier(c.Header))
+			if traced(c.Headers) {
+				ctx = from.Extract(ctx, propagation.HeaderCarrier(c.Header()))
 			}
 			if tracer == nil {
 				return next(ctx, req, rsp)
@@ -56,11 +55,13 @@ func serverFault(c codes.Code) bool {
 }
 
 // traced spares the calls that bring no trace the search for one.
-func traced(h http.Header) bool {
-	for _, name := range []string{"Traceparent", "B3", "X-B3-Traceid", "X-B3-Sampled", "Baggage"} {
-		if _, ok := h[name]; ok {
-			return true
+func traced(h call.Headers) (found bool) {
+	h.Each(func(name string, _ []string) {
+		switch name {
+		case "Traceparent", "B3", "X-B3-Traceid", "X-B3-Sampled", "Baggage",
+			"traceparent", "b3", "x-b3-traceid", "x-b3-sampled", "baggage":
+			found = true
 		}
-	}
-	return false
+	})
+	return found
 }

@@ -48,11 +48,11 @@ func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request
 	enter(ctx)
 	info, _ := connect.CallInfoForHandlerContext(ctx)
 	c := &call.Call{
-		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: r.Peer().Protocol, Peer: r.Peer().Addr, Header: r.Header(),
+		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: r.Peer().Protocol, Peer: r.Peer().Addr, Headers: call.HTTP(r.Header()),
 	}
 	c.SetReplies(info.ResponseHeader(), info.ResponseTrailer())
 	req := &request{
-		service: s.conf.Name, endpoint: m.endpoint, contentType: c.Header.Get("Content-Type"), body: r.Msg.msg, bad: r.Msg.bad,
+		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header().Get("Content-Type"), body: r.Msg.msg, bad: r.Msg.bad,
 	}
 	out := m.newOut()
 	if err := m.run(call.NewContext(ctx, c), req, out); err != nil {
@@ -65,12 +65,12 @@ func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect
 	enter(ctx)
 	c := &call.Call{
 		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: conn.Peer().Protocol, Stream: true, Peer: conn.Peer().Addr,
-		Header: conn.RequestHeader(),
+		Headers: call.HTTP(conn.RequestHeader()),
 	}
 	c.SetReplies(conn.ResponseHeader(), conn.ResponseTrailer())
 	c.OnSendHeader(func() error { return conn.Send(nil) })
 	box := &inbox{messages: &connectStream{conn: conn}, one: !m.callerStreams}
-	if err := s.serve(ctx, c, m, c.Header.Get("Content-Type"), box); err != nil {
+	if err := s.serve(ctx, c, m, conn.RequestHeader().Get("Content-Type"), box); err != nil {
 		return rpcerr.From(err).Connect()
 	}
 	return nil
@@ -145,7 +145,7 @@ func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 
 // refused runs the chain for a call that was answered already.
 func (s *Server) refused(r *http.Request, m *method, status int) {
-	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Header: r.Header}
+	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Headers: call.HTTP(r.Header)}
 	req := &request{
 		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"),
 		bad: rpcerr.New(rpcerr.FromHTTP(status), "unreadable", "the request could not be read"),

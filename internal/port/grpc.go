@@ -43,7 +43,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.SharedWriteBuffer(true),
 		// A goroutine of its own for each call would grow its stack each time: a sixth
 		// of the time of a call. Where all workers are busy there is one nevertheless.
-		grpc.NumStreamWorkers(uint32(8*runtime.GOMAXPROCS(0))), //nolint:gosec // small
+		grpc.NumStreamWorkers(uint32(32*runtime.GOMAXPROCS(0))), //nolint:gosec // small
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
@@ -63,56 +63,82 @@ func (s *Server) GetServiceInfo() map[string]grpc.ServiceInfo {
 	return all
 }
 
+// admission is what admitGRPC has found out about a call.
+type admission struct {
+	method  *method
+	md      metadata.MD
+	release context.CancelFunc
+}
+
+type admissionKey struct{}
+
 // admitGRPC refuses a foreign host, and bounds a unary call from its first byte on:
 // a caller that sends its request slowly has no longer than one that waits.
 func (s *Server) admitGRPC(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if authority := info.Header.Get(":authority"); len(authority) > 0 && !s.hosts.allow(authority[0]) {
+	if authority := info.Header[":authority"]; len(authority) > 0 && !s.hosts.allow(authority[0]) {
 		return ctx, s.hosts.refusal(authority[0]).GRPC(isMicro(info.Header))
 	}
-	if m := s.table.path(info.FullMethodName); m == nil || !m.unary() {
-		return ctx, nil
+	a := &admission{method: s.table.path(info.FullMethodName), md: info.Header, release: func() {}}
+	if a.method == nil {
+		a.method = s.table.unknown
 	}
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, nil
+	if _, ok := ctx.Deadline(); !ok && a.method.unary() {
+		ctx, a.release = context.WithTimeout(ctx, s.conf.Timeout)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.conf.Timeout)
-	return context.WithValue(ctx, bound{}, cancel), nil
+	return context.WithValue(ctx, admissionKey{}, a), nil
 }
-
-// bound is the key of what releases the deadline that admitGRPC has set.
-type bound struct{}
 
 // serveGRPC is the handler of every method.
 func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
-	if release, ok := st.Context().Value(bound{}).(context.CancelFunc); ok {
-		defer release()
+	a, ok := st.Context().Value(admissionKey{}).(*admission)
+	if !ok {
+		return rpcerr.New(codes.Internal, "internal", "a call was not admitted").GRPC(false)
 	}
-	path, _ := grpc.MethodFromServerStream(st)
-	md, _ := metadata.FromIncomingContext(st.Context())
-	m := s.table.path(path)
-	if m == nil {
-		m = s.table.unknown
+	defer a.release()
+	m, toMicro := a.method, isMicro(a.md)
+	g := &grpcCall{
+		call: call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.GRPC, Stream: !m.unary(), Headers: grpcHeaders(a.md)},
+		box:  inbox{one: !m.callerStreams, lax: toMicro},
 	}
-	toMicro := isMicro(md)
-	c := &call.Call{
-		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.GRPC, Stream: !m.unary(), Header: toHeader(md),
-	}
+	g.stream = grpcStream{ServerStream: st, call: &g.call}
+	g.box.messages = &g.stream
 	if p, ok := peer.FromContext(st.Context()); ok {
-		c.Peer = p.Addr.String()
+		g.call.Peer = p.Addr.String()
 	}
-	enc := protobuf
-	if strings.HasSuffix(c.Header.Get("Content-Type"), "+json") {
-		enc = jsonText
+	if v := a.md["content-type"]; len(v) > 0 && strings.HasSuffix(v[0], "+json") {
+		g.stream.out.enc = jsonText
 	}
-	g := &grpcStream{ServerStream: st, call: c, frame: frame{enc: enc}}
-	c.OnSendHeader(g.sendHeader)
-	box := &inbox{messages: g, one: !m.callerStreams, lax: toMicro}
-	err := s.serve(st.Context(), c, m, "application/grpc", box)
-	g.finish()
+	g.call.OnSendHeader(g.stream.sendHeader)
+	err := s.serve(st.Context(), &g.call, m, "application/grpc", &g.box)
+	g.stream.finish()
 	if err != nil {
 		return rpcerr.From(err).GRPC(toMicro)
 	}
 	return nil
+}
+
+// grpcCall is all that a call needs, in one piece of memory.
+type grpcCall struct {
+	call   call.Call
+	stream grpcStream
+	box    inbox
+}
+
+// grpcHeaders is call.Headers of a gRPC call.
+type grpcHeaders metadata.MD
+
+func (h grpcHeaders) Each(f func(string, []string)) {
+	for name, values := range h {
+		if !strings.HasSuffix(name, "-bin") {
+			f(name, values)
+			continue
+		}
+		text := make([]string, len(values))
+		for i, v := range values {
+			text[i] = connect.EncodeBinaryHeader([]byte(v))
+		}
+		f(name, text)
+	}
 }
 
 // isMicro tells go-micro's gRPC clients from others. They never half-close, and find
@@ -202,25 +228,25 @@ func (b *inbox) ended() error {
 // grpcStream is messages of a gRPC call.
 type grpcStream struct {
 	grpc.ServerStream
-	call  *call.Call
-	frame frame
-	sent  bool
+	call    *call.Call
+	in, out frame
+	sent    bool
 }
 
 func (g *grpcStream) recv(msg any) error {
-	in := frame{enc: g.frame.enc, msg: msg}
-	if err := g.RecvMsg(&in); err != nil {
+	g.in = frame{enc: g.out.enc, msg: msg}
+	if err := g.RecvMsg(&g.in); err != nil {
 		return err
 	}
-	return in.bad
+	return g.in.bad
 }
 
 func (g *grpcStream) send(msg any) error {
 	if err := g.sendHeader(); err != nil {
 		return err
 	}
-	g.frame.msg = msg
-	return g.SendMsg(&g.frame)
+	g.out.msg = msg
+	return g.SendMsg(&g.out)
 }
 
 // sendHeader sends or sets the reply's header, once.
@@ -242,21 +268,6 @@ func (g *grpcStream) finish() {
 	if trailer != nil {
 		g.SetTrailer(toMD(trailer))
 	}
-}
-
-// toHeader gives metadata its wire form.
-func toHeader(md metadata.MD) http.Header {
-	h := make(http.Header, len(md))
-	for k, vs := range md {
-		if strings.HasSuffix(k, "-bin") {
-			for _, v := range vs {
-				h.Add(k, connect.EncodeBinaryHeader([]byte(v)))
-			}
-			continue
-		}
-		h[http.CanonicalHeaderKey(k)] = vs
-	}
-	return h
 }
 
 func toMD(h http.Header) metadata.MD {

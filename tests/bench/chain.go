@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"testing"
 	"time"
 
@@ -30,7 +29,7 @@ func benchChain() error {
 	for i := len(wrappers) - 1; i >= 0; i-- {
 		run = wrappers[i](run)
 	}
-	c := &call.Call{Endpoint: "Echo.Call", Protocol: call.GRPC, Header: http.Header{}}
+	c := &call.Call{Endpoint: "Echo.Call", Protocol: call.GRPC, Headers: call.HTTP{}}
 	ctx := call.NewContext(context.Background(), c)
 	r := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
