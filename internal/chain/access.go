@@ -18,7 +18,8 @@ import (
 )
 
 // access writes a line for each call: what is our fault as an error, refusals and
-// slow calls as info, all others for debugging. A caller is told of an internal error
+// slow calls as info, all others for debugging, also the answers that a key is not
+// there, is there, or has moved. A caller is told of an internal error
 // no more than the trace ID under which the log has it.
 func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
@@ -56,7 +57,7 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 
 func levelOf(err error, slow bool) slog.Level {
 	switch rpcerr.Code(err) {
-	case codes.OK, codes.Canceled:
+	case codes.OK, codes.Canceled, codes.NotFound, codes.AlreadyExists, codes.Aborted:
 		if slow {
 			return slog.LevelInfo
 		}

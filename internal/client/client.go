@@ -61,11 +61,6 @@ func Unary(ctx context.Context, idempotent bool) []client.CallOption {
 	}
 }
 
-// Stream returns the options of one stream, which ends with its context alone.
-func Stream() []client.CallOption {
-	return []client.CallOption{client.WithRetries(0), client.WithStreamTimeout(0)}
-}
-
 // again tells whether another instance may do what this one could not.
 func again(_ context.Context, _ client.Request, _ int, err error) (bool, error) {
 	return Error(err).Code == codes.Unavailable, nil

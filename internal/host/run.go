@@ -23,6 +23,7 @@ import (
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/internal/registries"
 	"github.com/micro/platform/internal/setting"
+	"github.com/micro/platform/internal/spans"
 	"github.com/micro/platform/internal/tracing"
 )
 
@@ -167,7 +168,7 @@ func (h *Host) open(p Process) error {
 	if err := h.metrics.Register(refused); err != nil {
 		return err
 	}
-	tracer, shutdown, err := tracing.Open(h.ctx, p.Getenv, h.Name, buildinfo.Version())
+	tracer, shutdown, err := spans.Open(h.ctx, p.Getenv, h.Name, buildinfo.Version())
 	if err != nil {
 		return &ConfigError{err}
 	}

@@ -49,6 +49,12 @@ func (v *Values) Fail(name, format string, args ...any) {
 // String returns a value as it stands. It panics for a setting that was not declared,
 // for -h would not tell of it.
 func (v *Values) String(name string) string {
+	s, _ := v.read(name)
+	return s
+}
+
+// read returns false where there is no value to judge, of which Err tells.
+func (v *Values) read(name string) (string, bool) {
 	s, ok := v.known[name]
 	if !ok {
 		panic("setting " + name + " is not declared")
@@ -57,25 +63,29 @@ func (v *Values) String(name string) string {
 	switch {
 	case value != "" && file != "":
 		v.Fail(name, "set it or %s_FILE, not both", name)
-		return ""
+		return "", false
 	case value != "":
-		return value
+		return value, true
 	case file == "":
-		return s.Default
+		return s.Default, true
 	}
 	b, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		v.Fail(name+"_FILE", "%w", err)
-		return ""
+		return "", false
 	}
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(string(b)), true
 }
 
 // Duration returns a duration such as "1m30s", above 0.
 func (v *Values) Duration(name string) time.Duration {
-	d, err := time.ParseDuration(v.String(name))
+	s, ok := v.read(name)
+	if !ok {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
-		v.Fail(name, "%q is no duration above 0, such as 500ms or 1m30s", v.String(name))
+		v.Fail(name, "%q is no duration above 0, such as 500ms or 1m30s", s)
 		return 0
 	}
 	return d
@@ -83,9 +93,13 @@ func (v *Values) Duration(name string) time.Duration {
 
 // Int returns a number from 1 to most.
 func (v *Values) Int(name string, most int) int {
-	n, err := strconv.Atoi(v.String(name))
+	s, ok := v.read(name)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > most {
-		v.Fail(name, "%q is no number from 1 to %d", v.String(name), most)
+		v.Fail(name, "%q is no number from 1 to %d", s, most)
 		return 0
 	}
 	return n
@@ -93,9 +107,13 @@ func (v *Values) Int(name string, most int) int {
 
 // Bytes returns a size such as "4MiB", from 1 byte to most.
 func (v *Values) Bytes(name string, most int64) int64 {
-	n, err := ParseBytes(v.String(name))
+	s, ok := v.read(name)
+	if !ok {
+		return 0
+	}
+	n, err := ParseBytes(s)
 	if err != nil || n > most {
-		v.Fail(name, "%q is no size from 1 to %d bytes, such as 512KiB or 4MiB", v.String(name), most)
+		v.Fail(name, "%q is no size from 1 to %d bytes, such as 512KiB or 4MiB", s, most)
 		return 0
 	}
 	return n
@@ -143,7 +161,10 @@ func (v *Values) List(name string) []string {
 
 // Address returns host:port to listen on.
 func (v *Values) Address(name string) string {
-	s := v.String(name)
+	s, ok := v.read(name)
+	if !ok {
+		return ""
+	}
 	_, port, err := net.SplitHostPort(s)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -157,7 +178,11 @@ func (v *Values) Address(name string) string {
 // URL returns the URL that says which backend to use. Its errors do not show it: it
 // may hold a password.
 func (v *Values) URL(name string) *url.URL {
-	u, err := url.Parse(v.String(name))
+	s, ok := v.read(name)
+	if !ok {
+		return &url.URL{}
+	}
+	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" {
 		v.Fail(name, "not a URL such as memory: or redis://host:6379/0")
 		return &url.URL{}

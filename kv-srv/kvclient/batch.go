@@ -87,7 +87,7 @@ func (c *Client) BatchPut(ctx context.Context, writes []Write) ([]PutResult, err
 	if conditional && len(once) == len(writes) { // as in Put; a request ID allows each key once
 		req.RequestId = rand.Text()
 	}
-	rsp, err := c.kv.BatchPut(ctx, req, c.call(ctx, req.RequestId != "")...)
+	rsp, err := c.kv.BatchPut(ctx, req, c.call(ctx, req.GetRequestId() != "")...)
 	if err == nil {
 		err = complete(len(rsp.GetResults()), len(writes))
 	}

@@ -14,8 +14,8 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
-// Service is the name that the service is registered under.
-const Service = "kv-srv"
+// service is the name that the service is registered under.
+const service = "kv-srv"
 
 // Client calls the service. Its methods may be called at once. A call ends with its
 // context, or after five seconds if that has no deadline.
@@ -49,20 +49,12 @@ func WithAddress(addresses ...string) Option {
 // New returns a client that calls through c, such as the Client of a micro.Service. It
 // does no I/O.
 func New(c client.Client, opts ...Option) *Client {
-	c = protobuf{c}
-	kv := &Client{client: c, kv: kvpb.NewKVService(Service, c)}
+	c = rpc.Protobuf(c)
+	kv := &Client{client: c, kv: kvpb.NewKVService(service, c)}
 	for _, o := range opts {
 		o(kv)
 	}
 	return kv
-}
-
-// protobuf makes requests in protobuf, whatever the default of the client is: values
-// and versions would grow in JSON.
-type protobuf struct{ client.Client }
-
-func (p protobuf) NewRequest(service, endpoint string, body any, opts ...client.RequestOption) client.Request {
-	return p.Client.NewRequest(service, endpoint, body, append(opts, client.WithContentType("application/protobuf"))...)
 }
 
 // Item is a value and the key it is stored under.
@@ -91,11 +83,11 @@ func (c *Client) Put(ctx context.Context, key string, value []byte, opts ...PutO
 	for _, o := range opts {
 		o.put(req)
 	}
-	if req.RequestId == "" && (req.IfAbsent || req.IfVersion != 0) {
+	if req.GetRequestId() == "" && (req.GetIfAbsent() || req.GetIfVersion() != 0) {
 		// Otherwise the second try would find the first one's version, a conflict.
 		req.RequestId = rand.Text()
 	}
-	rsp, err := c.kv.Put(ctx, req, c.call(ctx, req.RequestId != "")...)
+	rsp, err := c.kv.Put(ctx, req, c.call(ctx, req.GetRequestId() != "")...)
 	if err != nil {
 		return 0, failed(ctx, "put", key, err)
 	}
@@ -109,11 +101,11 @@ func (c *Client) Delete(ctx context.Context, key string, opts ...DeleteOption) e
 	for _, o := range opts {
 		o.del(req)
 	}
-	if req.RequestId == "" && req.IfVersion != 0 {
+	if req.GetRequestId() == "" && req.GetIfVersion() != 0 {
 		// Otherwise the second try would find nothing to delete.
 		req.RequestId = rand.Text()
 	}
-	_, err := c.kv.Delete(ctx, req, c.call(ctx, req.RequestId != "")...)
+	_, err := c.kv.Delete(ctx, req, c.call(ctx, req.GetRequestId() != "")...)
 	return failed(ctx, "delete", key, err)
 }
 
@@ -124,7 +116,7 @@ func (c *Client) Increment(ctx context.Context, key string, delta int64, opts ..
 	for _, o := range opts {
 		o.increment(req)
 	}
-	if req.RequestId == "" {
+	if req.GetRequestId() == "" {
 		// Otherwise the second try would add twice.
 		req.RequestId = rand.Text()
 	}
@@ -170,7 +162,7 @@ func (c *Client) List(ctx context.Context, prefix string, opts ...ListOption) it
 					return
 				}
 			}
-			if req.PageToken = rsp.GetNextPageToken(); req.PageToken == "" {
+			if req.PageToken = rsp.GetNextPageToken(); req.GetPageToken() == "" {
 				return
 			}
 		}

@@ -2,10 +2,7 @@ package kvclient
 
 import (
 	"context"
-	"errors"
 	"iter"
-
-	"go-micro.dev/v5/client"
 
 	rpc "github.com/micro/platform/internal/client"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
@@ -48,14 +45,17 @@ type Event struct {
 
 // Watch yields the changes to items whose keys begin with prefix, in their order. It
 // goes on until the loop is left or an error ends it: that of ctx, ErrCompacted, or a
-// lost connection, after which another Watch can go on from the last event.
+// lost connection, after which another Watch can go on from the last event. It ends with
+// ctx at once, but up to five seconds later while it still connects, or if the service
+// has fallen silent.
 func (c *Client) Watch(ctx context.Context, prefix string, opts ...WatchOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		var w watching
 		for _, o := range opts {
 			o.watch(&w)
 		}
-		err := c.watch(ctx, &kvpb.WatchRequest{Namespace: c.namespace, Prefix: prefix, FromVersion: w.from}, func(p *kvpb.WatchResponse) bool {
+		in := &kvpb.WatchRequest{Namespace: c.namespace, Prefix: prefix, FromVersion: w.from}
+		err := rpc.Read(ctx, c.client, service, "KV.Watch", in, c.opts, func(p *kvpb.WatchResponse) bool {
 			e := Event{Type: EventType(p.GetType()), Version: p.GetVersion(), Item: item(p.GetItem())}
 			return e.Type == EventProgress && !w.progress || yield(e, nil)
 		})
@@ -63,32 +63,4 @@ func (c *Client) Watch(ctx context.Context, prefix string, opts ...WatchOption) 
 			yield(Event{}, failed(ctx, "watch", prefix, err))
 		}
 	}
-}
-
-// watch calls yield with what comes until it returns false, which is no error.
-func (c *Client) watch(ctx context.Context, in *kvpb.WatchRequest, yield func(*kvpb.WatchResponse) bool) (err error) {
-	req := c.client.NewRequest(Service, "KV.Watch", &kvpb.WatchRequest{})
-	stream, err := c.client.Stream(ctx, req, append(rpc.Stream(), c.opts...)...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stream.Close()) }()
-	defer closeWith(ctx, stream)()
-	if err := stream.Send(in); err != nil {
-		return err
-	}
-	for {
-		var out kvpb.WatchResponse
-		if err := stream.Recv(&out); err != nil {
-			return err
-		}
-		if !yield(&out) {
-			return nil
-		}
-	}
-}
-
-func closeWith(ctx context.Context, s client.Stream) func() {
-	stop := context.AfterFunc(ctx, func() { s.Close() })
-	return func() { stop() }
 }

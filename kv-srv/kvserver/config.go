@@ -1,6 +1,7 @@
 package kvserver
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -21,18 +22,18 @@ func settings() []setting.Setting {
 	}}
 }
 
-// minSize leaves room for some of the largest items there may be.
+// minSize has room for the largest items there may be, and for their history.
 const minSize = 16 << 20
 
 // memoryOptions reads memory:?size=256MiB&evict=true.
 func memoryOptions(u *url.URL) (memory.Options, error) {
 	var o memory.Options
 	if u.Host != "" || u.Opaque != "" || u.Path != "" || u.User != nil {
-		return o, fmt.Errorf("memory: takes parameters alone, such as memory:?size=256MiB")
+		return o, errors.New("memory: takes parameters alone, such as memory:?size=256MiB")
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return o, fmt.Errorf("memory: parameters are not of the form size=256MiB&evict=true")
+		return o, errors.New("memory: parameters are not of the form size=256MiB&evict=true")
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := strings.Join(query[name], ",")

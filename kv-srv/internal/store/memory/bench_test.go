@@ -1,7 +1,6 @@
 package memory_test
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"testing"
@@ -27,7 +26,7 @@ func filled(b *testing.B, opts memory.Options) (*memory.Store, []string) {
 }
 
 func bench(b *testing.B, s *memory.Store, w store.Write) {
-	if _, err := s.Put(context.Background(), "bench", w); err != nil {
+	if _, err := s.Put(b.Context(), "bench", w); err != nil {
 		b.Error(err)
 	}
 }
@@ -45,7 +44,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkGetParallel(b *testing.B) {
 	s, keys := filled(b, memory.Options{})
 	b.RunParallel(func(pb *testing.PB) {
-		ctx := context.Background()
+		ctx := b.Context()
 		for i := 0; pb.Next(); i += 17 {
 			if _, err := s.Get(ctx, "bench", keys[i%benchKeys]); err != nil {
 				b.Error(err)
@@ -67,7 +66,7 @@ func BenchmarkPutMixed(b *testing.B) {
 	s, keys := filled(b, memory.Options{})
 	value := make([]byte, 100)
 	b.RunParallel(func(pb *testing.PB) {
-		ctx := context.Background()
+		ctx := b.Context()
 		for i := 0; pb.Next(); i += 17 {
 			if i%10 == 0 {
 				bench(b, s, store.Write{Key: keys[i%benchKeys], Value: value})

@@ -24,7 +24,7 @@ func heap() int64 {
 
 // TestCostsAreHonest compares what the store counts with what the heap grows by.
 func TestCostsAreHonest(t *testing.T) {
-	const n = 100_000
+	const n = 30_000
 	value := func() []byte { return make([]byte, 100) }
 	for _, c := range []struct {
 		name string
@@ -34,7 +34,7 @@ func TestCostsAreHonest(t *testing.T) {
 		{"items of 100 bytes", n, func(s *memory.Store, i int) {
 			mustPut(t, s, "ns", store.Write{Key: keyOf(i), Value: value()})
 		}},
-		{"items of 100 bytes at random keys that end", n, func(s *memory.Store, i int) {
+		{"items of 100 bytes at random keys that end", n, func(s *memory.Store, _ int) {
 			mustPut(t, s, "ns", store.Write{Key: keyOf(rand.IntN(1e8)), Value: value(), TTL: time.Hour})
 		}},
 		{"a third more items of 100 bytes", n * 4 / 3, func(s *memory.Store, i int) {
@@ -59,7 +59,7 @@ func TestCostsAreHonest(t *testing.T) {
 		{"namespaces", n / 16, func(s *memory.Store, i int) {
 			mustPut(t, s, keyOf(i), store.Write{Key: "a"})
 		}},
-		{"changes", 4096, func(s *memory.Store, i int) {
+		{"changes", 4096, func(s *memory.Store, _ int) {
 			mustPut(t, s, "ns", store.Write{Key: strings.Clone("a"), Value: value()})
 		}},
 	} {
@@ -74,7 +74,7 @@ func TestCostsAreHonest(t *testing.T) {
 			if grown > counted {
 				t.Errorf("%d bytes take %d", counted, grown)
 			}
-			if grown < counted/2 {
+			if grown < counted/3 { // the history counts again what it shares with items
 				t.Errorf("%d bytes are counted, but only %d taken", counted, grown)
 			}
 			runtime.KeepAlive(s)

@@ -3,7 +3,9 @@ package memory_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
@@ -23,7 +25,7 @@ func open(t testing.TB, opts memory.Options) *memory.Store {
 
 func mustPut(t testing.TB, s *memory.Store, namespace string, w store.Write) uint64 {
 	t.Helper()
-	version, err := s.Put(context.Background(), namespace, w)
+	version, err := s.Put(t.Context(), namespace, w)
 	if err != nil {
 		t.Fatalf("Put(%q): %v", w.Key, err)
 	}
@@ -39,7 +41,7 @@ type watch struct {
 // startWatch returns once the watch has begun. It ends with the test.
 func startWatch(t testing.TB, s *memory.Store, namespace, prefix string, from uint64) watch {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	w := watch{events: make(chan store.Event), result: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
@@ -68,13 +70,14 @@ func startWatch(t testing.TB, s *memory.Store, namespace, prefix string, from ui
 	return w
 }
 
-// fill puts items of a size until the store is full, and returns their keys.
-func fill(t testing.TB, s *memory.Store, namespace string, size int) []string {
+// fill puts items of a size under a prefix until the store is full, and returns their
+// keys.
+func fill(t testing.TB, s *memory.Store, namespace, prefix string, size int) []string {
 	t.Helper()
 	var keys []string
 	for i := 0; ; i++ {
-		key := keyOf(i)
-		_, err := s.Put(context.Background(), namespace, store.Write{Key: key, Value: make([]byte, size)})
+		key := prefix + keyOf(i)
+		_, err := s.Put(t.Context(), namespace, store.Write{Key: key, Value: make([]byte, size)})
 		if errors.Is(err, store.ErrFull) {
 			return keys
 		}
@@ -84,3 +87,16 @@ func fill(t testing.TB, s *memory.Store, namespace string, size int) []string {
 		keys = append(keys, key)
 	}
 }
+
+// clock is a time that passes when the test says so.
+type clock struct{ nanos atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.nanos.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time { return time.Unix(0, c.nanos.Load()) }
+
+func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }

@@ -28,7 +28,8 @@ type Options struct {
 	// eighth of it is kept for the history that watchers read; items, namespaces and
 	// remembered request IDs share the rest, request IDs a quarter of the whole at
 	// most. What each costs stands in cost.go. An item or a change that is larger
-	// than its share never fits.
+	// than its share never fits. The process takes more: what the garbage collector
+	// has not reclaimed yet (see GOGC), and what callers hold.
 	MaxBytes int64
 
 	// Evict makes room in a full store. Of a sample of 16 items, as in Redis, the one

@@ -19,7 +19,9 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 	if rec == nil || rec.expires != 0 && rec.expired(s.now()) {
 		return store.Item{}, store.ErrNotFound
 	}
-	e.see(s.version.Load())
+	if s.opts.Evict {
+		e.see(s.version.Load())
+	}
 	return rec.item(e.key), nil
 }
 

@@ -140,7 +140,7 @@ func (k *kv) call(in input) (out output, err error) {
 // linearizable lets many clients use few keys, and asks whether each call can have
 // happened at one moment between its begin and its end.
 func linearizable(k *kv) {
-	const clients, calls, keys = 8, 120, 3
+	const clients, calls, keys = 8, 250, 3
 	var (
 		mu      sync.Mutex
 		history []porcupine.Operation

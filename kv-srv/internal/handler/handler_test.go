@@ -1,0 +1,535 @@
+package handler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/micro/platform/internal/rpcerr"
+	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/memory"
+	kvpb "github.com/micro/platform/proto/micro/kv/v1"
+)
+
+// open returns a handler over an empty memory store.
+func open(t testing.TB, o memory.Options) *handler.Handler {
+	t.Helper()
+	s := memory.Open(o)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return handler.New(s)
+}
+
+// call makes the unary call that takes req.
+func call(ctx context.Context, h *handler.Handler, req proto.Message) (proto.Message, error) {
+	switch req := req.(type) {
+	case *kvpb.GetRequest:
+		var rsp kvpb.GetResponse
+		return &rsp, h.Get(ctx, req, &rsp)
+	case *kvpb.PutRequest:
+		var rsp kvpb.PutResponse
+		return &rsp, h.Put(ctx, req, &rsp)
+	case *kvpb.DeleteRequest:
+		var rsp kvpb.DeleteResponse
+		return &rsp, h.Delete(ctx, req, &rsp)
+	case *kvpb.IncrementRequest:
+		var rsp kvpb.IncrementResponse
+		return &rsp, h.Increment(ctx, req, &rsp)
+	case *kvpb.TouchRequest:
+		var rsp kvpb.TouchResponse
+		return &rsp, h.Touch(ctx, req, &rsp)
+	case *kvpb.BatchGetRequest:
+		var rsp kvpb.BatchGetResponse
+		return &rsp, h.BatchGet(ctx, req, &rsp)
+	case *kvpb.BatchPutRequest:
+		var rsp kvpb.BatchPutResponse
+		return &rsp, h.BatchPut(ctx, req, &rsp)
+	case *kvpb.ListRequest:
+		var rsp kvpb.ListResponse
+		return &rsp, h.List(ctx, req, &rsp)
+	case *kvpb.DeletePrefixRequest:
+		var rsp kvpb.DeletePrefixResponse
+		return &rsp, h.DeletePrefix(ctx, req, &rsp)
+	case *kvpb.WatchRequest:
+		return nil, h.Watch(ctx, req, &stream{ctx: ctx})
+	}
+	return nil, fmt.Errorf("no call takes %T", req)
+}
+
+// must makes a call that succeeds.
+func must[R proto.Message](t testing.TB, h *handler.Handler, req proto.Message) R {
+	t.Helper()
+	rsp, err := call(t.Context(), h, req)
+	if err != nil {
+		t.Fatalf("%T: %v", req, err)
+	}
+	return rsp.(R)
+}
+
+// stream keeps what a watch sends.
+type stream struct {
+	kvpb.KV_WatchStream
+
+	ctx  context.Context
+	send func(*kvpb.WatchResponse) error
+}
+
+func (s *stream) Context() context.Context { return s.ctx }
+
+func (s *stream) Send(m *kvpb.WatchResponse) error { return s.send(m) }
+
+func TestInvalidRequests(t *testing.T) {
+	h := open(t, memory.Options{})
+	long := strings.Repeat("x", 1025)
+	many := map[string]string{}
+	for i := range 65 {
+		many[fmt.Sprint(i)] = ""
+	}
+	keys := func(n int) []string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = fmt.Sprint(i)
+		}
+		return all
+	}
+	writes := func(all ...*kvpb.BatchPutRequest_Write) *kvpb.BatchPutRequest {
+		return &kvpb.BatchPutRequest{Writes: all}
+	}
+	ok := &kvpb.BatchPutRequest_Write{Key: "ok"}
+	page := must[*kvpb.ListResponse](t, listOfThree(t, h), &kvpb.ListRequest{Namespace: "three", PageSize: 1})
+
+	for _, tt := range []struct {
+		req  proto.Message
+		want string // the message, which begins with the field
+	}{
+		{&kvpb.GetRequest{Namespace: "Upper", Key: "k"}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.GetRequest{Namespace: long, Key: "k"}, `namespace: 1025 bytes long, want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.GetRequest{}, `key: 0 bytes long, want 1 to 1024`},
+		{&kvpb.GetRequest{Key: long}, `key: 1025 bytes long, want 1 to 1024`},
+		{&kvpb.GetRequest{Key: "\xff"}, `key: not UTF-8`},
+
+		{&kvpb.PutRequest{Namespace: "a_b", Key: "k"}, `namespace: has '_', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.PutRequest{}, `key: 0 bytes long, want 1 to 1024`},
+		{&kvpb.PutRequest{Key: "k", Value: make([]byte, 1<<20+1)}, `value: 1048577 bytes long, want at most 1048576`},
+		{&kvpb.PutRequest{Key: "k", Ttl: durationpb.New(-time.Second)}, `ttl: -1s, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Ttl: durationpb.New(0)}, `ttl: 0s, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Ttl: durationpb.New(time.Millisecond - 1)}, `ttl: 999.999µs, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Ttl: durationpb.New(11 * 365 * 24 * time.Hour)}, `ttl: 96360h0m0s, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Ttl: &durationpb.Duration{Seconds: 1 << 62}}, `ttl: 2562047h47m16.854775807s, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Ttl: &durationpb.Duration{Seconds: 2, Nanos: -1}}, `ttl: 1.999999999s, want 1ms to 10 years, or none`},
+		{&kvpb.PutRequest{Key: "k", Metadata: many}, `metadata: 65 entries, want at most 64`},
+		{&kvpb.PutRequest{Key: "k", Metadata: map[string]string{"a": long + long + long + long}}, `metadata: 4101 bytes of keys and values, want at most 4096`},
+		{&kvpb.PutRequest{Key: "k", Metadata: map[string]string{"a": "\xff"}}, `metadata: not UTF-8`},
+		{&kvpb.PutRequest{Key: "k", IfAbsent: true, IfVersion: 7}, `if_version: 7 beside if_absent, want one of them`},
+		{&kvpb.PutRequest{Key: "k", RequestId: long}, `request_id: 1025 bytes long, want at most 128`},
+
+		{&kvpb.DeleteRequest{}, `key: 0 bytes long, want 1 to 1024`},
+		{&kvpb.DeleteRequest{Key: "k", RequestId: long}, `request_id: 1025 bytes long, want at most 128`},
+		{&kvpb.IncrementRequest{}, `key: 0 bytes long, want 1 to 1024`},
+		{&kvpb.IncrementRequest{Key: "k", Ttl: durationpb.New(-1)}, `ttl: -1ns, want 1ms to 10 years, or none`},
+		{&kvpb.IncrementRequest{Key: "k", RequestId: long}, `request_id: 1025 bytes long, want at most 128`},
+		{&kvpb.TouchRequest{}, `key: 0 bytes long, want 1 to 1024`},
+		{&kvpb.TouchRequest{Key: "k", Ttl: durationpb.New(-1)}, `ttl: -1ns, want 1ms to 10 years, or none`},
+
+		{&kvpb.BatchGetRequest{Namespace: "Upper", Keys: []string{"k"}}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.BatchGetRequest{}, `keys: 0 of them, want 1 to 1000`},
+		{&kvpb.BatchGetRequest{Keys: keys(1001)}, `keys: 1001 of them, want 1 to 1000`},
+		{&kvpb.BatchGetRequest{Keys: []string{"a", "", "c"}}, `keys[1]: 0 bytes long, want 1 to 1024`},
+
+		{writes(), `writes: 0 of them, want 1 to 1000`},
+		{writes(make([]*kvpb.BatchPutRequest_Write, 1001)...), `writes: 1001 of them, want 1 to 1000`},
+		{writes(ok, ok, ok, &kvpb.BatchPutRequest_Write{Key: long}), `writes[3].key: 1025 bytes long, want 1 to 1024`},
+		{writes(ok, &kvpb.BatchPutRequest_Write{Key: "k", Value: make([]byte, 1<<20+1)}), `writes[1].value: 1048577 bytes long, want at most 1048576`},
+		{writes(ok, &kvpb.BatchPutRequest_Write{Key: "k", IfAbsent: true, IfVersion: 7}), `writes[1].if_version: 7 beside if_absent, want one of them`},
+		{&kvpb.BatchPutRequest{RequestId: long, Writes: []*kvpb.BatchPutRequest_Write{ok}}, `request_id: 1025 bytes long, want at most 128`},
+		{&kvpb.BatchPutRequest{RequestId: "r", Writes: []*kvpb.BatchPutRequest_Write{ok, {Key: "k"}, ok}}, `writes[2].key: that of writes[0], want each key once in a request with request_id`},
+
+		{&kvpb.ListRequest{Namespace: "Upper"}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.ListRequest{Prefix: long}, `prefix: 1025 bytes long, want at most 1024`},
+		{&kvpb.ListRequest{Prefix: "\xff"}, `prefix: not UTF-8`},
+		{&kvpb.ListRequest{PageSize: -1}, `page_size: -1, want 1 to 1000, or 0 for 100`},
+		{&kvpb.ListRequest{PageSize: 1001}, `page_size: 1001, want 1 to 1000, or 0 for 100`},
+		{&kvpb.ListRequest{PageToken: "?"}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
+		{&kvpb.ListRequest{PageToken: "AAAA"}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
+		{&kvpb.ListRequest{PageToken: page.GetNextPageToken()}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
+		{&kvpb.ListRequest{Namespace: "three", Prefix: "k", PageToken: page.GetNextPageToken()}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
+
+		{&kvpb.DeletePrefixRequest{}, `prefix: empty, which is the whole namespace: confirm it with all`},
+		{&kvpb.DeletePrefixRequest{Prefix: long}, `prefix: 1025 bytes long, want at most 1024`},
+		{&kvpb.WatchRequest{Namespace: "Upper"}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.WatchRequest{Prefix: long}, `prefix: 1025 bytes long, want at most 1024`},
+	} {
+		_, err := call(t.Context(), h, tt.req)
+		var e *rpcerr.Error
+		if !errors.As(err, &e) {
+			t.Errorf("%T: got %v, want an error: %s", tt.req, err, tt.want)
+			continue
+		}
+		if e.Code != codes.InvalidArgument || e.Message != tt.want {
+			t.Errorf("%T: got %v: %s, want %s", tt.req, e.Code, e.Message, tt.want)
+		}
+		if field, _, _ := strings.Cut(tt.want, ":"); e.Field != field {
+			t.Errorf("%T: got field %q, want %q", tt.req, e.Field, field)
+		}
+	}
+	if got := must[*kvpb.ListResponse](t, h, &kvpb.ListRequest{}); len(got.GetItems()) > 0 {
+		t.Errorf("requests that were refused have written %v", got.GetItems())
+	}
+}
+
+// listOfThree puts k1, k2 and k3 into the namespace three.
+func listOfThree(t testing.TB, h *handler.Handler) *handler.Handler {
+	t.Helper()
+	for i := range 3 {
+		must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Namespace: "three", Key: fmt.Sprint("k", i+1)})
+	}
+	return h
+}
+
+func TestLimitsAreAllowed(t *testing.T) {
+	h := open(t, memory.Options{})
+	full := map[string]string{}
+	for i := range 64 {
+		full[fmt.Sprintf("%02d", i)] = strings.Repeat("x", 62)
+	}
+	var keys []string
+	var writes []*kvpb.BatchPutRequest_Write
+	for i := range 1000 {
+		keys = append(keys, fmt.Sprint(i))
+		writes = append(writes, &kvpb.BatchPutRequest_Write{Key: keys[i]})
+	}
+	for _, req := range []proto.Message{
+		&kvpb.PutRequest{
+			Namespace: strings.Repeat("a-9", 21), Key: strings.Repeat("é", 512), Value: make([]byte, 1<<20), Metadata: full,
+			Ttl: durationpb.New(time.Until(time.Now().AddDate(10, 0, 0))), RequestId: strings.Repeat("r", 128),
+		},
+		&kvpb.PutRequest{Key: "\x00", Ttl: durationpb.New(time.Millisecond)},
+		&kvpb.BatchPutRequest{Writes: writes, RequestId: "r"},
+		&kvpb.BatchPutRequest{Writes: []*kvpb.BatchPutRequest_Write{{Key: "twice"}, {Key: "twice"}}},
+		&kvpb.BatchGetRequest{Keys: keys},
+		&kvpb.ListRequest{PageSize: 1000, Prefix: strings.Repeat("p", 1024)},
+		&kvpb.DeletePrefixRequest{All: true},
+	} {
+		if _, err := call(t.Context(), h, req); err != nil {
+			t.Errorf("%T: %v", req, err)
+		}
+	}
+}
+
+func TestItems(t *testing.T) {
+	h := open(t, memory.Options{Now: func() time.Time { return time.Unix(1e9, 0) }})
+	put := must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{
+		Namespace: "n", Key: "k", Value: []byte("v"), Ttl: durationpb.New(time.Minute), Metadata: map[string]string{"a": "b"},
+	})
+	got := must[*kvpb.GetResponse](t, h, &kvpb.GetRequest{Namespace: "n", Key: "k"}).GetItem()
+	if got.GetUpdateTime().GetSeconds() != 1e9 || got.GetExpireTime().GetSeconds() != 1e9+60 {
+		t.Errorf("update_time %v, expire_time %v", got.GetUpdateTime(), got.GetExpireTime())
+	}
+	got.UpdateTime, got.ExpireTime = nil, nil
+	want := &kvpb.Item{Key: "k", Value: []byte("v"), Version: put.GetVersion(), Metadata: map[string]string{"a": "b"}}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("Get (-want +got):\n%s", diff)
+	}
+
+	must[*kvpb.TouchResponse](t, h, &kvpb.TouchRequest{Namespace: "n", Key: "k"})
+	got = must[*kvpb.GetResponse](t, h, &kvpb.GetRequest{Namespace: "n", Key: "k"}).GetItem()
+	if got.GetExpireTime() != nil {
+		t.Errorf("expire_time %v after Touch without ttl, want none", got.GetExpireTime())
+	}
+	for _, want := range []int64{3, 3} { // with one request ID
+		sum := must[*kvpb.IncrementResponse](t, h, &kvpb.IncrementRequest{Key: "n", Delta: 3, RequestId: "r"})
+		if sum.GetValue() != want || sum.GetVersion() == 0 {
+			t.Errorf("Increment: got %v, want %d", sum, want)
+		}
+	}
+	must[*kvpb.DeleteResponse](t, h, &kvpb.DeleteRequest{Namespace: "n", Key: "k", IfVersion: got.GetVersion()})
+	if _, err := call(t.Context(), h, &kvpb.GetRequest{Namespace: "n", Key: "k"}); rpcerr.Code(err) != codes.NotFound {
+		t.Errorf("Get after Delete: %v, want not_found", err)
+	}
+	// An empty namespace is "default".
+	must[*kvpb.GetResponse](t, h, &kvpb.GetRequest{Namespace: "default", Key: "n"})
+}
+
+func TestBatchGetFitsIntoAResponse(t *testing.T) {
+	h := open(t, memory.Options{})
+	var keys, codes, want []string
+	for i := range 6 {
+		key := fmt.Sprint(i)
+		value := make([]byte, 1<<20)
+		if i == 4 {
+			value = []byte("small")
+		}
+		must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Key: key, Value: value})
+		keys = append(keys, key)
+	}
+	keys = append(keys, "missing")
+	rsp := must[*kvpb.BatchGetResponse](t, h, &kvpb.BatchGetRequest{Keys: keys})
+	for i, r := range rsp.GetResults() {
+		codes = append(codes, r.GetError().GetCode())
+		if (r.GetError() == nil) != (r.GetItem().GetKey() == keys[i]) {
+			t.Errorf("result %d: got %s, error %v", i, r.GetItem().GetKey(), r.GetError())
+		}
+	}
+	want = []string{"", "", "resource_exhausted", "resource_exhausted", "", "resource_exhausted", "not_found"}
+	if diff := cmp.Diff(want, codes); diff != "" {
+		t.Errorf("codes (-want +got):\n%s", diff)
+	}
+
+	// A thousand results that do not fit are still a response within the bound.
+	thousand := make([]string, 1000)
+	for i := range thousand {
+		thousand[i] = "0"
+	}
+	rsp = must[*kvpb.BatchGetResponse](t, h, &kvpb.BatchGetRequest{Keys: thousand})
+	if n := proto.Size(rsp); n > 3<<20 || len(rsp.GetResults()) != 1000 || rsp.GetResults()[0].GetItem() == nil {
+		t.Errorf("%d results of %d bytes, want 1000 with the first item, of at most 3 MiB", len(rsp.GetResults()), n)
+	}
+}
+
+func TestBatchPutEachAlone(t *testing.T) {
+	h := open(t, memory.Options{})
+	must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Key: "old"})
+	rsp := must[*kvpb.BatchPutResponse](t, h, &kvpb.BatchPutRequest{Writes: []*kvpb.BatchPutRequest_Write{
+		{Key: "old", IfAbsent: true}, {Key: "new", IfVersion: 1}, {Key: "new", Value: []byte("v")},
+	}})
+	var got []string
+	for _, r := range rsp.GetResults() {
+		got = append(got, fmt.Sprintf("%s %s %t", r.GetError().GetCode(), r.GetError().GetReason(), r.GetVersion() > 0))
+	}
+	want := []string{"already_exists kv.exists false", "aborted kv.version_mismatch false", "  true"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+func TestListPages(t *testing.T) {
+	h := listOfThree(t, open(t, memory.Options{}))
+	req := &kvpb.ListRequest{Namespace: "three", Prefix: "k", PageSize: 2}
+	first := must[*kvpb.ListResponse](t, h, req)
+	req.PageToken, req.PageSize, req.KeysOnly = first.GetNextPageToken(), 3, true // may change between pages
+	second := must[*kvpb.ListResponse](t, h, req)
+	var got []string
+	for _, i := range append(first.GetItems(), second.GetItems()...) {
+		got = append(got, i.GetKey())
+	}
+	if diff := cmp.Diff([]string{"k1", "k2", "k3"}, got); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if first.GetVersion() == 0 || second.GetNextPageToken() != "" {
+		t.Errorf("version %d, last next_page_token %q", first.GetVersion(), second.GetNextPageToken())
+	}
+
+	for i := range 4 {
+		must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Key: fmt.Sprint(i), Value: make([]byte, 1<<20)})
+	}
+	if got := must[*kvpb.ListResponse](t, h, &kvpb.ListRequest{}); len(got.GetItems()) != 2 || got.GetNextPageToken() == "" {
+		t.Errorf("a page has %d items of 1 MiB, want 2 and another page", len(got.GetItems()))
+	}
+	if got := must[*kvpb.ListResponse](t, h, &kvpb.ListRequest{KeysOnly: true}); len(got.GetItems()) != 4 || len(got.GetItems()[0].GetValue()) > 0 {
+		t.Errorf("keys_only has %d items, the first of %d bytes, want 4 without values", len(got.GetItems()), len(got.GetItems()[0].GetValue()))
+	}
+	if got := must[*kvpb.DeletePrefixResponse](t, h, &kvpb.DeletePrefixRequest{Namespace: "three", Prefix: "k"}); got.GetDeleted() != 3 {
+		t.Errorf("DeletePrefix: got %d, want 3", got.GetDeleted())
+	}
+}
+
+func TestWatch(t *testing.T) {
+	h := open(t, memory.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan *kvpb.WatchResponse)
+	ended := make(chan error)
+	go func() {
+		ended <- h.Watch(ctx, &kvpb.WatchRequest{Prefix: "a"}, &stream{ctx: ctx, send: func(m *kvpb.WatchResponse) error {
+			select {
+			case sent <- m:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+	}()
+	if m := <-sent; m.GetType() != kvpb.WatchResponse_TYPE_PROGRESS || m.GetItem() != nil {
+		t.Errorf("first message: got %v, want PROGRESS", m)
+	}
+	put := must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Key: "a", Value: []byte("v")})
+	must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Key: "b"})
+	m := <-sent
+	if m.GetType() != kvpb.WatchResponse_TYPE_PUT || m.GetVersion() != put.GetVersion() || !bytes.Equal(m.GetItem().GetValue(), []byte("v")) {
+		t.Errorf("after Put: got %v", m)
+	}
+	must[*kvpb.DeleteResponse](t, h, &kvpb.DeleteRequest{Key: "a"})
+	m = <-sent
+	want := &kvpb.WatchResponse{Type: kvpb.WatchResponse_TYPE_DELETE, Version: m.GetVersion(), Item: &kvpb.Item{Key: "a", Version: m.GetVersion()}}
+	if diff := cmp.Diff(want, m, protocmp.Transform()); diff != "" {
+		t.Errorf("after Delete (-want +got):\n%s", diff)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("after its context: got %v, want that context's error", err)
+	}
+
+	lost := errors.New("broken pipe")
+	err := h.Watch(t.Context(), &kvpb.WatchRequest{}, &stream{ctx: t.Context(), send: func(*kvpb.WatchResponse) error { return lost }})
+	if rpcerr.Code(err) != codes.Canceled || !errors.Is(err, lost) {
+		t.Errorf("a caller that is gone: got %v, want canceled because of it", err)
+	}
+}
+
+// broken is a store that answers everything alike.
+type broken struct {
+	store.Store
+
+	err error
+}
+
+func (b broken) Get(context.Context, string, string) (store.Item, error) { return store.Item{}, b.err }
+
+func (b broken) Put(context.Context, string, store.Write) (uint64, error) { return 0, b.err }
+
+func (b broken) Delete(context.Context, string, store.Removal) error { return b.err }
+
+func (b broken) Increment(context.Context, string, store.Addition) (int64, uint64, error) {
+	return 0, 0, b.err
+}
+
+func (b broken) Touch(context.Context, string, string, time.Duration) (uint64, error) {
+	return 0, b.err
+}
+
+func (b broken) List(context.Context, string, store.Query) (store.Page, error) {
+	return store.Page{}, b.err
+}
+
+func (b broken) DeletePrefix(context.Context, string, string) (int, error) { return 0, b.err }
+
+func (b broken) Watch(context.Context, string, string, uint64, func(store.Event) error) error {
+	return b.err
+}
+
+func TestErrorsOfTheStore(t *testing.T) {
+	requests := []proto.Message{
+		&kvpb.GetRequest{Key: "k"}, &kvpb.PutRequest{Key: "k"}, &kvpb.DeleteRequest{Key: "k"}, &kvpb.IncrementRequest{Key: "k"},
+		&kvpb.TouchRequest{Key: "k"}, &kvpb.ListRequest{}, &kvpb.DeletePrefixRequest{Prefix: "k"}, &kvpb.WatchRequest{},
+	}
+	for _, tt := range []struct {
+		err    error
+		code   codes.Code
+		reason string
+		retry  time.Duration
+	}{
+		{store.ErrNotFound, codes.NotFound, "kv.not_found", 0},
+		{store.ErrExists, codes.AlreadyExists, "kv.exists", 0},
+		{store.ErrVersion, codes.Aborted, "kv.version_mismatch", 0},
+		{store.ErrNotNumber, codes.FailedPrecondition, "kv.not_a_number", 0},
+		{store.ErrOverflow, codes.FailedPrecondition, "kv.overflow", 0},
+		{store.ErrCompacted, codes.FailedPrecondition, "kv.compacted", 0},
+		{store.ErrFull, codes.ResourceExhausted, "kv.full", 5 * time.Second},
+		{store.ErrLagging, codes.ResourceExhausted, "kv.lagging", 0},
+		{&store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}, codes.Unimplemented, "kv.unsupported", 0},
+		{errors.New("anything"), codes.Unavailable, "kv.backend", 0},
+		{context.DeadlineExceeded, codes.Unavailable, "kv.backend", 0}, // that of the backend
+	} {
+		wrapped := fmt.Errorf("secret host: %w", tt.err)
+		h := handler.New(broken{err: wrapped})
+		for _, req := range requests {
+			_, err := call(t.Context(), h, req)
+			e := rpcerr.From(err)
+			if err == nil || e.Code != tt.code || e.Reason != tt.reason || e.RetryAfter != tt.retry {
+				t.Errorf("%T, %v: got %v %s, want %v %s", req, tt.err, err, e.Reason, tt.code, tt.reason)
+				continue
+			}
+			if !errors.Is(err, tt.err) || strings.Contains(e.Message, "secret") || e.Message == "" {
+				t.Errorf("%T, %v: got %q for the caller, %v for the log", req, tt.err, e.Message, err)
+			}
+		}
+		checkBatches(t, h, tt.code, tt.reason)
+	}
+	_, err := call(t.Context(), handler.New(broken{err: &store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}}), &kvpb.ListRequest{})
+	if got, want := rpcerr.From(err).Message, "memcached cannot list (redis, etcd can)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// checkBatches checks that a batch has the error in its elements if it is an answer to
+// them, and as a whole if not.
+func checkBatches(t *testing.T, h *handler.Handler, code codes.Code, reason string) {
+	t.Helper()
+	rsp, err := call(t.Context(), h, &kvpb.BatchPutRequest{Writes: []*kvpb.BatchPutRequest_Write{{Key: "a"}, {Key: "b"}}})
+	if code == codes.Unavailable {
+		if rpcerr.Code(err) != code {
+			t.Errorf("BatchPut: got %v, want %v", err, code)
+		}
+	} else if results := rsp.(*kvpb.BatchPutResponse).GetResults(); err != nil || len(results) != 2 ||
+		results[1].GetError().GetCode() != rpcerr.Name(code) || results[1].GetError().GetReason() != reason || results[1].GetError().GetMessage() == "" {
+		t.Errorf("BatchPut: got %v, %v, want two times %s", results, err, reason)
+	}
+
+	rsp, err = call(t.Context(), h, &kvpb.BatchGetRequest{Keys: []string{"a", "b"}})
+	if code != codes.NotFound {
+		if rpcerr.Code(err) != code {
+			t.Errorf("BatchGet: got %v, want %v", err, code)
+		}
+	} else if results := rsp.(*kvpb.BatchGetResponse).GetResults(); err != nil || len(results) != 2 || results[1].GetError().GetReason() != reason {
+		t.Errorf("BatchGet: got %v, %v, want two times %s", results, err, reason)
+	}
+}
+
+func TestContextErrorsPassThrough(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h := handler.New(broken{err: errors.New("read tcp: operation was canceled")})
+	for _, req := range []proto.Message{
+		&kvpb.GetRequest{Key: "k"}, &kvpb.BatchGetRequest{Keys: []string{"k"}}, &kvpb.WatchRequest{},
+		&kvpb.BatchPutRequest{Writes: []*kvpb.BatchPutRequest_Write{{Key: "a"}}},
+	} {
+		if _, err := call(ctx, h, req); !errors.Is(err, context.Canceled) {
+			t.Errorf("%T: got %v, want that of the context", req, err)
+		}
+	}
+}
+
+func TestFullStoreRefuses(t *testing.T) {
+	h := open(t, memory.Options{MaxBytes: 1 << 20})
+	_, err := call(t.Context(), h, &kvpb.PutRequest{Key: "k", Value: make([]byte, 1<<20)})
+	if e := rpcerr.From(err); err == nil || e.Reason != "kv.full" || strings.Contains(e.Message, "bytes") {
+		t.Errorf("got %v, want kv.full without figures", err)
+	}
+}
+
+// FuzzPageToken makes up tokens: they are refused, or lead to what their query may read.
+func FuzzPageToken(f *testing.F) {
+	h := listOfThree(f, open(f, memory.Options{}))
+	must[*kvpb.PutResponse](f, h, &kvpb.PutRequest{Namespace: "three", Key: "a"})
+	must[*kvpb.PutResponse](f, h, &kvpb.PutRequest{Namespace: "three", Key: "z"})
+	req := &kvpb.ListRequest{Namespace: "three", Prefix: "k", PageSize: 1}
+	f.Add(must[*kvpb.ListResponse](f, h, req).GetNextPageToken())
+	f.Add("AAAAAAAAAAAAa2s")
+	f.Fuzz(func(t *testing.T, token string) {
+		rsp, err := call(t.Context(), h, &kvpb.ListRequest{Namespace: "three", Prefix: "k", PageToken: token})
+		if err != nil {
+			if rpcerr.From(err).Field != "page_token" {
+				t.Errorf("%q: %v", token, err)
+			}
+			return
+		}
+		for _, i := range rsp.(*kvpb.ListResponse).GetItems() {
+			if !strings.HasPrefix(i.GetKey(), "k") {
+				t.Errorf("%q leads to %s", token, i.GetKey())
+			}
+		}
+	})
+}

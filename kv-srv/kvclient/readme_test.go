@@ -1,0 +1,25 @@
+package kvclient_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestReadme checks that the README has the code of Example.
+func TestReadme(t *testing.T) {
+	example, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(example), "\nfunc Example() {\n")
+	body, _, ok := strings.Cut(body, "\n}\n")
+	body = strings.ReplaceAll("\n"+body, "\n\t", "\n")
+	if !ok || !strings.Contains(string(readme), "```go"+body+"\n```\n") {
+		t.Errorf("README.md has not the code of Example:%s", body)
+	}
+}

@@ -1,0 +1,76 @@
+package kvserver_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/host/hosttest"
+	"github.com/micro/platform/kv-srv/kvserver"
+	kvpb "github.com/micro/platform/proto/micro/kv/v1"
+)
+
+func TestServes(t *testing.T) {
+	p := hosttest.Run(t, map[string]string{"KV_STORE": "memory:?size=64MiB&evict=true"}, kvserver.Service())
+	kv := kvpb.NewKVService("kv-srv", p.Client)
+	if _, err := kv.Put(t.Context(), &kvpb.PutRequest{Key: "k", Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, p, "/readyz"); !strings.Contains(got, `"ready"`) {
+		t.Errorf("/readyz: %s", got)
+	}
+	metrics := get(t, p, "/metrics")
+	for _, want := range []string{
+		"kv_items 1", "kv_namespaces 1", "kv_bytes ", "kv_bytes_max 6.7108864e+07", "kv_watchers 0",
+		"kv_evicted_total 0", "kv_expired_total 0", "kv_lagging_total 0",
+	} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("/metrics has no %q:\n%s", want, metrics)
+		}
+	}
+}
+
+func get(t *testing.T, p *hosttest.Platform, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.Address("kv-srv")+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rsp.Body.Close()
+	body, err := io.ReadAll(rsp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestWrongSettings(t *testing.T) {
+	for value, want := range map[string]string{
+		"mongo://user:secret@host":     `KV_STORE: no backend for scheme "mongo" (have memory)`,
+		"256MiB":                       `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
+		"memory://host":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
+		"memory:256MiB":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
+		"memory:?sise=1GiB":            `KV_STORE: memory: no parameter "sise" (have evict, size)`,
+		"memory:?size=1GB":             `KV_STORE: memory: size=1GB is no size of 16MiB or more`,
+		"memory:?size=15MiB":           `KV_STORE: memory: size=15MiB is no size of 16MiB or more`,
+		"memory:?size=16MiB&size=1GiB": `KV_STORE: memory: size=16MiB,1GiB is no size of 16MiB or more`,
+		"memory:?evict=yes":            `KV_STORE: memory: evict=yes is neither true nor false`,
+		"memory:?evict;size":           `KV_STORE: memory: parameters are not of the form size=256MiB&evict=true`,
+	} {
+		env := map[string]string{"KV_STORE": value, "KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}
+		err := host.Run(t.Context(), host.Process{
+			Getenv: func(name string) string { return env[name] }, Stderr: io.Discard,
+		}, kvserver.Service())
+		var wrong *host.ConfigError
+		if !errors.As(err, &wrong) || err.Error() != want {
+			t.Errorf("KV_STORE=%s: got %v, want a ConfigError: %s", value, err, want)
+		}
+	}
+}
