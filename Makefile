@@ -1,5 +1,5 @@
-# Needs Go. `make check` also needs the tools that tools/go.mod pins; they are built
-# once for each state of that file, outside of this folder (some minutes).
+# Needs Go. The tools that tools/go.mod pins are built when first needed, once for each
+# state of that file, outside of this folder.
 
 FUZZTIME ?= 30s
 # A vulnerability database to use instead of the online one: file:///some/where.
@@ -11,10 +11,10 @@ SERVICES := $(dir $(wildcard *-srv/main.go))
 # Modules of their own, so that what they need steers nothing of ours.
 TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
 # Which code is generated, and the folders that hold nothing else but contracts.
-TEMPLATES := buf.gen.yaml $(wildcard tests/*/buf.gen.yaml)
+TEMPLATES := $(wildcard buf.gen.yaml examples/*/buf.gen.yaml tests/*/buf.gen.yaml)
 GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 
-.PHONY: help run build test check lint generate bench fuzz test-interop vuln clean
+.PHONY: help run build test check lint fix generate bench fuzz test-interop vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -42,9 +42,14 @@ vet:
 
 lint: $(TOOLS) ## Lint the Go code and the contracts.
 	$(TOOLS_BIN)/golangci-lint config verify
-	@set -e; for m in . $(TEST_MODULES); do (cd $$m; set -x; $(TOOLS_BIN)/golangci-lint run ./...); done
+	@set -e; for m in . $(TEST_MODULES); do (set -x; cd $$m; $(TOOLS_BIN)/golangci-lint run ./...); done
 	$(TOOLS_BIN)/buf lint
 	$(TOOLS_BIN)/buf format --diff --exit-code
+
+fix: $(TOOLS) ## Mend what the formatters and linters can mend themselves.
+	$(TOOLS_BIN)/buf format --write
+	gofmt -w .
+	$(TOOLS_BIN)/golangci-lint run --fix ./...
 
 generated: $(TOOLS)
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
@@ -61,19 +66,19 @@ generate: $(TOOLS) ## Generate the Go code of the contracts.
 	@set -e; for t in $(TEMPLATES); do (set -x; $(TOOLS_BIN)/buf generate --template $$t); done
 
 bench: ## Run the benchmarks, each beside the peer it is judged by.
-	go test -run '^$$' -bench . -timeout 60m ./tests/bench
+	go run ./tests/bench
 
 fuzz: ## Fuzz each target for FUZZTIME (30s).
 	@set -e; for target in $$(grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/func //'); do \
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: ## Test against what others built: go-micro v1 to v5.
-	COMPAT=1 go test -count=1 ./tests/compat/...
+test-interop: ## Test against what others built (go-micro v1 to v5), and the README as a newcomer runs it.
+	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/readme/...
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
-	$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || \
-	{ status=$$?; [ $$status = 3 ] || echo "no verdict: is $(GOVULNDB) reachable? GOVULNDB=file:///... names a copy of the database" >&2; exit $$status; }
+	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
+		status=$$?; [ $$status = 3 ] || echo "no verdict. Where $(GOVULNDB) cannot be reached, GOVULNDB=file:///... names a copy" >&2; exit $$status; }
 
 clean: ## Remove what build made.
 	rm -rf bin

@@ -42,7 +42,7 @@ func Open(path string) (*Dir, error) {
 func (d *Dir) Close() error { return d.lock.Close() }
 
 func owner(pid string) string {
-	b, err := os.ReadFile(pid) //nolint:gosec // a file of the folder's
+	b, err := os.ReadFile(pid)
 	if err != nil || len(b) == 0 {
 		return "unknown"
 	}

@@ -82,8 +82,7 @@ func ExitCode(w io.Writer, err error) int {
 		return 0
 	}
 	fmt.Fprintln(w, "error:", strings.ReplaceAll(err.Error(), "\n", "\n       "))
-	var wrong *ConfigError
-	if errors.As(err, &wrong) {
+	if _, ok := errors.AsType[*ConfigError](err); ok {
 		return ExitUsage
 	}
 	return ExitFailure

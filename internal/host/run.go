@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v5/registry"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
 	"github.com/micro/platform/internal/buildinfo"
@@ -199,7 +199,7 @@ func start(ctx context.Context, s Service, h *Host) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	h.Log.Info("listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
+	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
 	return nil
 }
 
@@ -213,21 +213,19 @@ func running(hosts []*Host) []Running {
 
 // stopAll stops services at once: none needs another to end.
 func stopAll(hosts []*Host) error {
-	var all errgroup.Group
+	var all sync.WaitGroup
 	errs := make([]error, len(hosts))
 	for i, h := range hosts {
-		all.Go(func() error {
-			errs[i] = h.stop()
-			return nil
-		})
+		all.Go(func() { errs[i] = h.stop() })
 	}
-	return errors.Join(append(errs, all.Wait())...)
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // newLogger writes text to a terminal and JSON elsewhere.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))

@@ -116,10 +116,9 @@ func (h *Host) stop() error {
 // Close ends what the service has begun, in reverse. Its server must have stopped.
 func (h *Host) Close() error {
 	h.cancel()
-	h.work.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), h.conf.drain)
 	defer cancel()
-	var errs []error
+	errs := []error{h.workEnded(ctx)}
 	for _, f := range slices.Backward(h.onStop) {
 		errs = append(errs, f(ctx))
 	}
@@ -127,4 +126,19 @@ func (h *Host) Close() error {
 		return fmt.Errorf("stop %s: %w", h.Name, err)
 	}
 	return nil
+}
+
+// workEnded waits for what Go has begun.
+func (h *Host) workEnded(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { // ends with the last of them
+		h.work.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return errors.New("work does not end with its context")
+	}
 }

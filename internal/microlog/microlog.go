@@ -36,9 +36,9 @@ func (m micro) Logf(level logger.Level, format string, v ...any) {
 }
 
 func (m micro) write(level logger.Level, text func() string) {
-	ctx := context.Background() // go-micro's interface has none
+	ctx := context.Background() //nolint:forbidigo // go-micro's interface has none
 	if l := toSlog(level); m.log.Enabled(ctx, l) {
-		m.log.Log(ctx, l, text())
+		m.log.Log(ctx, l, text()) //nolint:sloglint // go-micro has no more than a text
 	}
 }
 

@@ -181,11 +181,10 @@ func (c connectCodec) Marshal(v any) ([]byte, error) { return c.MarshalAppend(ni
 
 // MarshalAppend lets connect-go use its pooled buffers.
 func (c connectCodec) MarshalAppend(b []byte, v any) ([]byte, error) {
-	f, ok := v.(*frame)
-	if !ok {
-		return nil, fmt.Errorf("%T is no frame", v)
+	if f, ok := v.(*frame); ok {
+		return c.enc.encode(b, f.msg)
 	}
-	return c.enc.encode(b, f.msg)
+	return c.enc.encode(b, v) // the status that ends a call of gRPC-Web
 }
 
 // Unmarshal leaves what it cannot decode to the frame's owner.

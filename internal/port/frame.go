@@ -17,6 +17,7 @@ type encoding int
 const (
 	protobuf encoding = iota
 	jsonText
+	microJSON // jsonText as go-micro's clients write it
 )
 
 // decode reads data into msg, a proto.Message or (JSON alone) a pointer to any Go
@@ -29,8 +30,8 @@ func (e encoding) decode(data []byte, msg any) error {
 	case isProto && e == protobuf:
 		err = proto.Unmarshal(data, m)
 	case isProto:
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(data, m)
-	case e == jsonText:
+		err = e.decodeJSON(data, m)
+	case e != protobuf:
 		err = json.Unmarshal(data, msg)
 	default:
 		return rpcerr.New(codes.Unimplemented, "no_protobuf", "this method takes application/json alone")
@@ -41,6 +42,20 @@ func (e encoding) decode(data []byte, msg any) error {
 	return nil
 }
 
+// decodeJSON leaves out what msg does not know, so that newer callers reach older
+// services.
+func (e encoding) decodeJSON(data []byte, msg proto.Message) error {
+	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
+	err := lenient.Unmarshal(data, msg)
+	if err == nil || e != microJSON {
+		return err
+	}
+	if mended := mendJSON(data, msg.ProtoReflect().Descriptor()); mended != nil {
+		return lenient.Unmarshal(mended, msg)
+	}
+	return err
+}
+
 // encode appends msg to b.
 func (e encoding) encode(b []byte, msg any) ([]byte, error) {
 	m, isProto := msg.(proto.Message)
@@ -49,7 +64,7 @@ func (e encoding) encode(b []byte, msg any) ([]byte, error) {
 		return proto.MarshalOptions{}.MarshalAppend(b, m)
 	case isProto:
 		return protojson.MarshalOptions{}.MarshalAppend(b, m)
-	case e == jsonText:
+	case e != protobuf:
 		text, err := json.Marshal(msg)
 		return append(b, text...), err
 	}

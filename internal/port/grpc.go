@@ -40,7 +40,6 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.MaxConcurrentStreams(maxStreamsPerConn),
 		grpc.ConnectionTimeout(s.conf.Patience),
-		grpc.SharedWriteBuffer(true),
 		// A goroutine of its own for each call would grow its stack each time: a sixth
 		// of the time of a call. Where all workers are busy there is one nevertheless.
 		grpc.NumStreamWorkers(uint32(32*runtime.GOMAXPROCS(0))), //nolint:gosec // small

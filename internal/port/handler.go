@@ -1,6 +1,7 @@
 package port
 
 import (
+	"maps"
 	"reflect"
 
 	"go-micro.dev/v5/registry"
@@ -38,9 +39,7 @@ func newHandler(v any, opts ...server.HandlerOption) *handler {
 		if !m.unary() {
 			e.Metadata["stream"] = "true" // what go-micro's tools look for
 		}
-		for k, v := range h.opts.Metadata[e.Name] {
-			e.Metadata[k] = v
-		}
+		maps.Copy(e.Metadata, h.opts.Metadata[e.Name])
 		h.endpoints = append(h.endpoints, e)
 	}
 	return h

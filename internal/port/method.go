@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go-micro.dev/v5/server"
@@ -75,7 +76,7 @@ func newMethod(fn reflect.Value) *method {
 }
 
 func result(out []reflect.Value) error {
-	err, _ := out[0].Interface().(error)
+	err, _ := reflect.TypeAssert[error](out[0])
 	return err
 }
 
@@ -86,8 +87,8 @@ func describe(name string, t reflect.Type) (found protoreflect.ServiceDescriptor
 		if sd == nil || sd.Methods().Len() != t.NumMethod() {
 			return true
 		}
-		for i := range t.NumMethod() {
-			if sd.Methods().ByName(protoreflect.Name(t.Method(i).Name)) == nil {
+		for method := range t.Methods() {
+			if sd.Methods().ByName(protoreflect.Name(method.Name)) == nil {
 				return true
 			}
 		}
@@ -107,8 +108,8 @@ func (m *method) wrap(wrappers []server.HandlerWrapper) {
 		}
 		return serve(ctx, req, rsp)
 	}
-	for i := len(wrappers) - 1; i >= 0; i-- {
-		m.run = wrappers[i](m.run)
+	for _, wrapper := range slices.Backward(wrappers) {
+		m.run = wrapper(m.run)
 	}
 }
 

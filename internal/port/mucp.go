@@ -73,7 +73,7 @@ func muCPEncoding(contentType string) (encoding, error) {
 	case "application/protobuf", "":
 		return protobuf, nil
 	case "application/json":
-		return jsonText, nil
+		return microJSON, nil
 	}
 	return protobuf, rpcerr.Invalid("Content-Type", "%q is not served: use application/protobuf or application/json", contentType)
 }
@@ -103,7 +103,7 @@ func (s *Server) serveMuCP(w http.ResponseWriter, r *http.Request) {
 		body = nil
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, _ = w.Write(body) // the caller may have left
+	_, _ = w.Write(body) //nolint:gosec // no page; and the caller may have left
 }
 
 // muCPUnary returns the answer to a unary call. It may be in buf.
@@ -137,7 +137,7 @@ func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, 
 	if err != nil {
 		return s.unreadable(err)
 	}
-	if len(buf.bytes) == 0 && enc == jsonText { // as go-micro's own server takes it
+	if len(buf.bytes) == 0 && enc == microJSON { // as go-micro's own server takes it
 		return nil
 	}
 	return enc.decode(buf.bytes, in)
@@ -145,8 +145,7 @@ func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, 
 
 // unreadable says why a request did not arrive.
 func (s *Server) unreadable(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return rpcerr.New(codes.ResourceExhausted, "message_too_large", "the request is larger than %d bytes", s.conf.MaxMessage)
 	}
 	return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole").Because(err)

@@ -146,7 +146,7 @@ func (m *muCPStream) Recv(msg any) error {
 			return m.fail(a.err)
 		}
 		m.got = true
-		if len(a.body) == 0 && m.enc == jsonText {
+		if len(a.body) == 0 && m.enc == microJSON {
 			return nil
 		}
 		return m.enc.decode(a.body, msg)
@@ -196,7 +196,8 @@ func (m *muCPStream) finish(err error) {
 func (m *muCPStream) write(fault string, body []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	b := append(m.buf[:0], m.header...)
+	b := m.buf[:0]
+	b = append(b, m.header...)
 	if fault != "" {
 		b = fmt.Appendf(b, "%s: %s\r\n", headerError, fault)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,7 +132,7 @@ func (s *Server) Handle(h server.Handler) error {
 	if sd != nil {
 		s.services[string(sd.FullName())] = struct{}{}
 	}
-	wrappers := append(s.conf.Wrappers[:len(s.conf.Wrappers):len(s.conf.Wrappers)], s.Options().HdlrWrappers...)
+	wrappers := append(slices.Clip(s.conf.Wrappers), s.Options().HdlrWrappers...)
 	for _, m := range all {
 		m.wrap(wrappers)
 		s.table.add(m)
@@ -212,10 +213,7 @@ func (s *Server) close(patience time.Duration) error {
 		return nil
 	})
 	doors.Go(func() error {
-		stop := context.AfterFunc(ctx, s.kill) // closes their connections
-		defer stop()
-		s.streams.Wait()
-		return nil
+		return s.drainStreams(ctx)
 	})
 	err := errors.Join(s.listener.Close(), doors.Wait())
 	return errors.Join(err, s.serving.Wait())
@@ -226,6 +224,28 @@ func (s *Server) drainHTTP(ctx context.Context) error {
 		return s.http.Close()
 	}
 	return nil
+}
+
+// drainStreams closes the connections of streams that go on after ctx, and gives their
+// handlers a second to notice.
+func (s *Server) drainStreams(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { // ends with the last handler
+		s.streams.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.kill()
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(time.Second):
+		return fmt.Errorf("a stream of %s does not end with its context", s.conf.Name)
+	}
 }
 
 // ready is Config.Ready, and no once the server stops.

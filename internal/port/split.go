@@ -34,7 +34,7 @@ func (s *splitter) run() error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil: // such as no file descriptor left
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // nothing tells when one is free
 		case s.open.Add(1) > s.most:
 			s.open.Add(-1)
 			s.refused()

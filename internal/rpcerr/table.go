@@ -8,7 +8,7 @@ import (
 
 // table is the one place that pairs gRPC's codes with their names and HTTP statuses,
 // those of the Connect protocol (https://connectrpc.com/docs/protocol#error-codes).
-var table = [...]struct {
+var table = [...]struct { //nolint:gochecknoglobals // a constant: Go has none of this kind
 	name string
 	http int
 }{
@@ -51,7 +51,7 @@ func HTTP(c codes.Code) int {
 func byName(name string) (codes.Code, bool) {
 	for c, row := range table {
 		if row.name == name {
-			return codes.Code(c), true //nolint:gosec // c indexes the table
+			return codes.Code(c), true
 		}
 	}
 	return codes.Unknown, false
@@ -74,7 +74,7 @@ func FromHTTP(status int) codes.Code {
 	}
 	for c, row := range table {
 		if row.http == status {
-			return codes.Code(c) //nolint:gosec // c indexes the table
+			return codes.Code(c)
 		}
 	}
 	return codes.Unknown

@@ -3,6 +3,7 @@ package rpcerr
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"connectrpc.com/connect"
 	merrors "go-micro.dev/v5/errors"
@@ -82,17 +83,15 @@ func pack(to []*anypb.Any, m proto.Message) []*anypb.Any {
 	if err != nil {
 		return to // the types are fixed and always marshal
 	}
-	return append(to[:len(to):len(to)], a)
+	return append(slices.Clip(to), a)
 }
 
 // foreign makes an *Error of what came over a protocol, or returns nil.
 func foreign(err error) *Error {
-	var mic *merrors.Error
-	if errors.As(err, &mic) {
+	if mic, ok := errors.AsType[*merrors.Error](err); ok {
 		return fromMicro(mic)
 	}
-	var con *connect.Error
-	if errors.As(err, &con) {
+	if con, ok := errors.AsType[*connect.Error](err); ok {
 		e := New(codes.Code(con.Code()), "", "%s", con.Message()).Because(con.Unwrap())
 		for _, d := range con.Details() {
 			if m, err := d.Value(); err == nil {

@@ -69,7 +69,7 @@ func (v *Values) read(name string) (string, bool) {
 	case file == "":
 		return s.Default, true
 	}
-	b, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(file)
 	if err != nil {
 		v.Fail(name+"_FILE", "%w", err)
 		return "", false

@@ -14,8 +14,8 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
-// service is the name that the service is registered under.
-const service = "kv-srv"
+// Service is the name that the service is registered under.
+const Service = "kv-srv"
 
 // Client calls the service. Its methods may be called at once. A call ends with its
 // context, or after five seconds if that has no deadline.
@@ -50,7 +50,7 @@ func WithAddress(addresses ...string) Option {
 // does no I/O.
 func New(c client.Client, opts ...Option) *Client {
 	c = rpc.Protobuf(c)
-	kv := &Client{client: c, kv: kvpb.NewKVService(service, c)}
+	kv := &Client{client: c, kv: kvpb.NewKVService(Service, c)}
 	for _, o := range opts {
 		o(kv)
 	}

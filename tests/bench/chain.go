@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,8 +27,8 @@ func benchChain() error {
 		Log: slog.New(slog.DiscardHandler), Metrics: metrics, Propagator: tracing.Propagator(),
 		MaxCalls: 100, MaxStreams: 100, Timeout: time.Minute, Slow: time.Minute,
 	})
-	for i := len(wrappers) - 1; i >= 0; i-- {
-		run = wrappers[i](run)
+	for _, wrapper := range slices.Backward(wrappers) {
+		run = wrapper(run)
 	}
 	c := &call.Call{Endpoint: "Echo.Call", Protocol: call.GRPC, Headers: call.HTTP{}}
 	ctx := call.NewContext(context.Background(), c)

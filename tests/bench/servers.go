@@ -21,7 +21,6 @@ import (
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/microlog"
 	"github.com/micro/platform/internal/port"
-
 	"github.com/micro/platform/tests/echo"
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
 )
@@ -33,7 +32,7 @@ func startServer(ctx context.Context, name, profile string) (address string, sto
 	if err != nil {
 		return "", nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", name, "-profile", profile) //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, self, "-serve", name, "-profile", profile)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -21,20 +21,17 @@ import (
 	"testing"
 	"time"
 
-	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/registry"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/tests/echo"
 )
 
 func TestGoMicro(t *testing.T) {
-	if os.Getenv("COMPAT") == "" {
-		t.Skip("COMPAT=1 runs this; it downloads and builds four versions of go-micro")
+	if os.Getenv("INTEROP") == "" {
+		t.Skip("INTEROP=1 runs this; it downloads and builds four versions of go-micro")
 	}
-	kv, echo := startKV(t), startEcho(t)
+	kv, echoes := startKV(t), startEcho(t)
 	for _, v := range []struct {
 		name    string
 		clients []string
@@ -56,7 +53,7 @@ func TestGoMicro(t *testing.T) {
 					awaitNoWatch(t, kv)
 				})
 				t.Run(client+"/echo", func(t *testing.T) {
-					play(t, program, "-client", client, "-address", echo, "-scenario", "metadata,deadline")
+					play(t, program, "-client", client, "-address", echoes, "-scenario", "echo")
 				})
 			}
 		})
@@ -103,8 +100,8 @@ func play(t *testing.T, program string, args ...string) {
 			}
 		})
 	}
-	if err != nil {
-		t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	if err != nil || len(out) == 0 {
+		t.Errorf("%s: error %v, %d bytes of output\n%s", strings.Join(args, " "), err, len(out), stderr.Bytes())
 	}
 }
 
@@ -155,12 +152,11 @@ func startKV(t *testing.T) (address string) {
 // awaitNoWatch waits until the server has noticed that its watchers have left.
 func awaitNoWatch(t *testing.T, address string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	late := time.After(10 * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		open, err := watches(ctx, address)
+		open, err := watches(t.Context(), address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +165,7 @@ func awaitNoWatch(t *testing.T, address string) {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-late:
 			t.Fatalf("%v watches are open, although their callers have left", open)
 		}
 	}
@@ -181,7 +177,7 @@ func watches(ctx context.Context, address string) (open float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	rsp, err := (&http.Client{}).Do(req)
+	rsp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -209,44 +205,17 @@ func watches(ctx context.Context, address string) (open float64, err error) {
 	return open, nil
 }
 
-// Echo tells callers what of their call arrived.
-type Echo struct{}
-
-// Headers returns the metadata.
-func (Echo) Headers(ctx context.Context, _ *emptypb.Empty, out *structpb.Struct) error {
-	md, _ := metadata.FromContext(ctx)
-	out.Fields = map[string]*structpb.Value{}
-	for k, v := range md {
-		out.Fields[k] = structpb.NewStringValue(v)
-	}
-	return nil
-}
-
-// Deadline returns the time that is left, 0 without a deadline.
-func (Echo) Deadline(ctx context.Context, _ *emptypb.Empty, out *durationpb.Duration) error {
-	if d, ok := ctx.Deadline(); ok {
-		left := durationpb.New(time.Until(d))
-		out.Seconds, out.Nanos = left.GetSeconds(), left.GetNanos()
-	}
-	return nil
-}
-
-// startEcho runs a service with Echo, until the test ends.
+// startEcho runs the service of tests/echo in this process, until the test ends.
 func startEcho(t *testing.T) (address string) {
 	t.Helper()
 	started, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- host.Run(t.Context(), host.Process{
-			Getenv:   func(name string) string { return map[string]string{"KV_ADDRESS": "127.0.0.1:0"}[name] },
+			Getenv:   func(name string) string { return map[string]string{"ECHO_ADDRESS": "127.0.0.1:0"}[name] },
 			Stderr:   t.Output(),
 			Registry: registry.NewMemoryRegistry(),
 			Started:  func(r []host.Running) { started <- r[0].Address },
-		}, host.Service{
-			Name: "kv-srv", // as the clients call it
-			Start: func(_ context.Context, h *host.Host) error {
-				return h.Server().Handle(h.Server().NewHandler(Echo{}))
-			},
-		})
+		}, echo.Service(&echo.Handler{}))
 	}()
 	t.Cleanup(func() {
 		if err := <-ended; err != nil {

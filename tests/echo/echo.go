@@ -46,7 +46,7 @@ func (h *Handler) Call(ctx context.Context, req *echopb.CallRequest, rsp *echopb
 			return ctx.Err()
 		}
 	}
-	if c := codes.Code(req.GetCode()); c != codes.OK { //nolint:gosec // a test's own number
+	if c := codes.Code(req.GetCode()); c != codes.OK {
 		return rpcerr.New(c, req.GetReason(), "%s", req.GetText())
 	}
 	rsp.Text, rsp.Payload = req.GetText(), req.GetPayload()
@@ -73,7 +73,7 @@ func (h *Handler) Count(ctx context.Context, req *echopb.CountRequest, st echopb
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if c := codes.Code(req.GetCode()); c != codes.OK { //nolint:gosec // a test's own number
+	if c := codes.Code(req.GetCode()); c != codes.OK {
 		return rpcerr.New(c, "test.told", "as told")
 	}
 	return nil

@@ -8,9 +8,8 @@ import (
 	"os"
 	"time"
 
-	greeterpb "github.com/micro/platform/examples/greeter/proto/greeter/v1"
-
 	"github.com/micro/platform"
+	greeterpb "github.com/micro/platform/examples/greeter/proto/greeter/v1"
 )
 
 func main() {

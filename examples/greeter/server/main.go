@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/micro/platform"
 	greeterpb "github.com/micro/platform/examples/greeter/proto/greeter/v1"
 	"github.com/micro/platform/kv-srv/kvclient"
-
-	"github.com/micro/platform"
 )
 
 type greeter struct{ kv *kvclient.Client }

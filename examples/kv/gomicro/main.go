@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	kv := kvpb.NewKVService("kv-srv", client.DefaultClient)
+	kv := kvpb.NewKVService("kv-srv", client.NewClient())
 	rsp, err := kv.Get(context.Background(), &kvpb.GetRequest{Key: os.Args[1]})
 	if err != nil {
 		log.Fatal(err)

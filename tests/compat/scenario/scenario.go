@@ -1,25 +1,21 @@
-// Package scenario plays what an application does with a running kv-srv, through
-// the client of whichever version of go-micro.
+// Package scenario plays what applications do with a running kv-srv, or with the
+// service of tests/echo, through the client of whichever version of go-micro.
 package scenario
 
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 )
-
-// Service is the name that the server is registered under.
-const Service = "kv-srv"
 
 // A Client is a go-micro client with its default options. Several goroutines may use
 // it at once.
@@ -34,6 +30,7 @@ type Client interface {
 
 // A Request is what a Client sends.
 type Request struct {
+	Service     string            // "kv-srv"
 	Endpoint    string            // "KV.Get"
 	ContentType string            // empty: the client's default
 	Header      map[string]string // go-micro metadata
@@ -43,8 +40,9 @@ type Request struct {
 // Empty returns an empty message of the type of the body.
 func (r Request) Empty() proto.Message { return r.Body.ProtoReflect().New().Interface() }
 
-// A Stream is the part of go-micro's client.Stream that reads.
+// A Stream is the part of go-micro's client.Stream that is the same in all versions.
 type Stream interface {
+	Send(any) error
 	Recv(any) error
 	Close() error
 }
@@ -63,10 +61,10 @@ func (e *Error) Error() string {
 
 // A Target is where a Client calls.
 type Target struct {
-	Address string // empty: what mDNS answers for Service
+	Address string // host:port
+	MDNS    bool   // look services up; then Address, if not empty, is the only node to use
 
-	// Attempt is told the address of each attempt of a unary call, retries too.
-	Attempt func(address string)
+	Attempt func() // told of each attempt of a unary call, retries too
 }
 
 // A Kind is one of the clients that a version of go-micro has.
@@ -87,10 +85,10 @@ func Main(kinds ...Kind) {
 		names[i] = k.Name
 	}
 	kind := flag.String("client", names[0], strings.Join(names, " or "))
-	address := flag.String("address", "", "host:port to call; with -registry the only one that may be found there")
+	address := flag.String("address", "", "host:port to call; with -registry the only one of those found there")
 	registry := flag.String("registry", "", "mdns: call what is registered there")
 	wanted := flag.String("scenario", "all", "which, with commas between: "+strings.Join(scenarioNames(), ", ")+
-		"; all: those that need no service Echo")
+		"; all: those of kv-srv; echo: those of tests/echo")
 	timeout := flag.Duration("timeout", 2*time.Minute, "of one scenario")
 	flag.IntVar(&p.calls, "calls", 20000, "how many calls the scenario calls makes")
 	flag.IntVar(&p.messages, "messages", 5000, "how many messages the scenario stream awaits")
@@ -115,12 +113,7 @@ func Main(kinds ...Kind) {
 		usagef("-scenario: %v", err)
 	}
 
-	p.expect = *address
-	target := Target{Address: *address, Attempt: p.attempt}
-	if *registry != "" {
-		target.Address = ""
-	}
-	p.client = kinds[i].New(target)
+	p.client = kinds[i].New(Target{Address: *address, MDNS: *registry != "", Attempt: func() { p.attempts.Add(1) }})
 	if !p.play(chosen, *timeout, kinds[i].Skip) {
 		os.Exit(1)
 	}
@@ -136,13 +129,13 @@ func usagef(format string, args ...any) {
 func choose(list string) ([]scenario, error) {
 	names := strings.Split(list, ",")
 	for _, n := range names {
-		if n != "all" && !slices.Contains(scenarioNames(), n) {
+		if n != "all" && n != "echo" && !slices.Contains(scenarioNames(), n) {
 			return nil, fmt.Errorf("no %q", n)
 		}
 	}
 	var chosen []scenario
 	for _, s := range scenarios {
-		if slices.Contains(names, s.name) || slices.Contains(names, "all") && !s.needsEcho {
+		if slices.Contains(names, s.name) || slices.Contains(names, "all") && !s.echo || slices.Contains(names, "echo") && s.echo {
 			chosen = append(chosen, s)
 		}
 	}
@@ -191,49 +184,21 @@ func (p *player) playOne(s scenario, contentType string, timeout time.Duration) 
 	done := make(chan result, 1)
 	start := time.Now()
 	go func() {
-		figures, err := s.playAndTidy(ctx, &session{player: p, contentType: contentType, prefix: "compat/" + rand.Text() + "/"})
+		figures, err := s.in(ctx, p, contentType)
 		done <- result{figures, err}
 	}()
 	select {
 	case r := <-done:
 		r.figures = strings.TrimSpace(fmt.Sprintf("%s in %v", r.figures, time.Since(start).Round(time.Millisecond)))
-		return r.figures, errors.Join(r.err, p.stranger())
+		return r.figures, r.err
 	case <-ctx.Done():
-		return "", errors.Join(fmt.Errorf("not done within %v: %w", timeout, errLate), p.stranger())
+		return "", fmt.Errorf("not done within %v: %w", timeout, errLate)
 	}
 }
 
 // A player plays scenarios.
 type player struct {
 	client                 Client
-	calls, messages, leave int    // how many of each
-	expect                 string // the one address that may be called, if not empty
-
-	mu       sync.Mutex
-	attempts int
-	strange  string // an address that was called although another was expected
-}
-
-func (p *player) attempt(address string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attempts++
-	if p.expect != "" && address != p.expect {
-		p.strange = address
-	}
-}
-
-func (p *player) attempted() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.attempts
-}
-
-func (p *player) stranger() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.strange == "" {
-		return nil
-	}
-	return fmt.Errorf("%s answers for %s too, not only %s", p.strange, Service, p.expect)
+	calls, messages, leave int // how many of each
+	attempts               atomic.Int64
 }

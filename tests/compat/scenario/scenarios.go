@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,10 +12,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/micro/platform/tests/compat/scenario/kvpb"
+	"github.com/micro/platform/tests/compat/scenario/proto/kvpb"
 )
 
 // prompt is within what every answer comes: one that takes longer was lost and asked
@@ -24,7 +23,7 @@ const prompt = time.Second
 type scenario struct {
 	name          string
 	everyEncoding bool // also in JSON and in protobuf, whatever the client's default
-	needsEcho     bool // a service that kv-srv has not
+	echo          bool // with the service of tests/echo, not kv-srv
 	play          func(context.Context, *session) (figures string, err error)
 }
 
@@ -43,10 +42,13 @@ var scenarios = []scenario{
 	{name: "large", everyEncoding: true, play: large},
 	{name: "errors", everyEncoding: true, play: refusals},
 	{name: "headers", everyEncoding: true, play: headers},
-	{name: "metadata", needsEcho: true, play: metadata},
-	{name: "deadline", needsEcho: true, play: deadline},
 	{name: "stream", everyEncoding: true, play: stream},
 	{name: "calls", play: calls},
+	{name: "metadata", everyEncoding: true, echo: true, play: metadata},
+	{name: "deadline", echo: true, play: deadline},
+	{name: "codes", everyEncoding: true, echo: true, play: allCodes},
+	{name: "burst", everyEncoding: true, echo: true, play: burst},
+	{name: "chat", everyEncoding: true, echo: true, play: chat},
 	{name: "leave", play: leave},
 }
 
@@ -58,39 +60,53 @@ func scenarioNames() []string {
 	return names
 }
 
-// playAndTidy removes what the scenario has written.
-func (s scenario) playAndTidy(ctx context.Context, p *session) (string, error) {
-	figures, err := s.play(ctx, p)
-	if s.needsEcho {
-		return figures, err
+// in plays s in one encoding, and removes what it has written.
+func (s scenario) in(ctx context.Context, p *player, contentType string) (string, error) {
+	play := &session{player: p, service: "kv-srv", contentType: contentType, prefix: "compat/" + rand.Text() + "/"}
+	if s.echo {
+		play.service = "echo-srv"
+		return s.play(ctx, play)
 	}
-	return figures, errors.Join(err, p.call(ctx, "KV.DeletePrefix", &kvpb.DeletePrefixRequest{Prefix: p.prefix}, &kvpb.DeletePrefixResponse{}))
+	figures, err := s.play(ctx, play)
+	return figures, errors.Join(err, play.call(ctx, "KV.DeletePrefix", &kvpb.DeletePrefixRequest{Prefix: play.prefix}, &kvpb.DeletePrefixResponse{}))
 }
 
 // A session is a player in one scenario and one encoding.
 type session struct {
 	*player
+	service     string
 	contentType string
 	header      map[string]string
 	prefix      string // that no one else writes under
 }
 
+func (s *session) request(endpoint string, body proto.Message) Request {
+	return Request{Service: s.service, Endpoint: endpoint, ContentType: s.contentType, Header: s.header, Body: body}
+}
+
 // call checks that one attempt was enough, and that it was prompt.
 func (s *session) call(ctx context.Context, endpoint string, in, out proto.Message) error {
-	before, start := s.attempted(), time.Now()
-	err := s.client.Call(ctx, Request{Endpoint: endpoint, ContentType: s.contentType, Header: s.header, Body: in}, out)
+	before := s.attempts.Load()
+	err := s.try(ctx, endpoint, in, out)
+	if n := s.attempts.Load() - before; n != 1 {
+		return fmt.Errorf("%s was tried %d times, error %v", endpoint, n, err)
+	}
+	return err
+}
+
+// try checks that the answer was prompt.
+func (s *session) try(ctx context.Context, endpoint string, in, out proto.Message) error {
+	start := time.Now()
+	err := s.client.Call(ctx, s.request(endpoint, in), out)
 	if took := time.Since(start); took > prompt {
 		return fmt.Errorf("%s took %v, error %v", endpoint, took, err)
-	}
-	if n := s.attempted() - before; n != 1 {
-		return fmt.Errorf("%s was tried %d times, error %v", endpoint, n, err)
 	}
 	return err
 }
 
 // watch opens a watch and awaits its first message.
 func (s *session) watch(ctx context.Context, in *kvpb.WatchRequest) (Stream, error) {
-	st, err := s.client.Stream(ctx, Request{Endpoint: "KV.Watch", ContentType: s.contentType, Body: in})
+	st, err := s.client.Stream(ctx, s.request("KV.Watch", in))
 	if err != nil {
 		return nil, fmt.Errorf("open KV.Watch: %w", err)
 	}
@@ -246,17 +262,17 @@ func large(ctx context.Context, s *session) (string, error) {
 	if len(got.GetResults()) != len(get.GetKeys()) {
 		return "", fmt.Errorf("KV.BatchGet: got %d results, want %d", len(got.GetResults()), len(get.GetKeys()))
 	}
-	codes := map[string]int{}
+	seen := map[string]int{}
 	for i, r := range got.GetResults() {
-		codes[r.GetError().GetCode()]++
+		seen[r.GetError().GetCode()]++
 		if r.GetError() == nil && (r.GetItem().GetKey() != get.GetKeys()[i] || !bytes.Equal(r.GetItem().GetValue(), value)) {
 			return "", fmt.Errorf("KV.BatchGet: result %d is not what was put", i)
 		}
 	}
-	if codes[""] == 0 || codes["resource_exhausted"] == 0 || codes["not_found"] != 1 {
-		return "", fmt.Errorf("KV.BatchGet: got codes %v, want some items, some resource_exhausted, one not_found", codes)
+	if seen[""] == 0 || seen["resource_exhausted"] == 0 || seen["not_found"] != 1 {
+		return "", fmt.Errorf("KV.BatchGet: got codes %v, want some items, some resource_exhausted, one not_found", seen)
 	}
-	return fmt.Sprintf("%d of 4 MiB", codes[""]), nil
+	return fmt.Sprintf("%d of 4 MiB", seen[""]), nil
 }
 
 func refusals(ctx context.Context, s *session) (string, error) {
@@ -332,42 +348,6 @@ func traceHeader() map[string]string {
 		"Micro-Trace": "compat",
 		"Tenant":      "compat",
 	}
-}
-
-// metadata asks Echo.Headers, which takes a google.protobuf.Empty, for the metadata
-// that its handler sees: a google.protobuf.Struct of strings.
-func metadata(ctx context.Context, s *session) (string, error) {
-	s.header = traceHeader()
-	var got structpb.Struct
-	if err := s.call(ctx, "Echo.Headers", &emptypb.Empty{}, &got); err != nil {
-		return "", err
-	}
-	seen := map[string]string{}
-	for k, v := range got.GetFields() {
-		seen[strings.ToLower(k)] = v.GetStringValue()
-	}
-	for k, v := range s.header {
-		if got := seen[strings.ToLower(k)]; got != v {
-			return "", fmt.Errorf("%s arrived as %q, want %q, of %v", k, got, v, seen)
-		}
-	}
-	return fmt.Sprintf("%d of %d", len(s.header), len(seen)), nil
-}
-
-// deadline asks Echo.Deadline, which takes a google.protobuf.Empty, how much time its
-// handler has: a google.protobuf.Duration, 0 if there is no deadline.
-func deadline(ctx context.Context, s *session) (string, error) {
-	const want = 200 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, want)
-	defer cancel()
-	var got durationpb.Duration
-	if err := s.call(ctx, "Echo.Deadline", &emptypb.Empty{}, &got); err != nil {
-		return "", err
-	}
-	if d := got.AsDuration(); d <= 0 || d > want {
-		return "", fmt.Errorf("the handler had %v, want at most %v", d, want)
-	}
-	return fmt.Sprintf("%v of %v", got.AsDuration(), want), nil
 }
 
 // stream watches while messages are written, one after the other.

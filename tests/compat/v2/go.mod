@@ -8,9 +8,11 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-require github.com/golang/protobuf v1.5.4 // indirect
-
-require google.golang.org/grpc v1.26.0 // indirect
+// The grpc that go-micro v2 was built on, and the bridge to the messages of today.
+require (
+	github.com/golang/protobuf v1.5.4 // indirect
+	google.golang.org/grpc v1.26.0 // indirect
+)
 
 require (
 	github.com/google/uuid v1.1.1 // indirect

@@ -34,10 +34,27 @@ func adapt(open func(...client.Option) client.Client) func(scenario.Target) scen
 			client.Selector(selector.NewSelector(selector.Registry(r))),
 			client.WrapCall(count(t)),
 		)}
-		if t.Address != "" {
+		switch {
+		case !t.MDNS:
 			a.opts = append(a.opts, client.WithAddress(t.Address))
+		case t.Address != "":
+			a.opts = append(a.opts, client.WithSelectOption(selector.WithFilter(only(t.Address))))
 		}
 		return a
+	}
+}
+
+// only leaves out the nodes of other addresses.
+func only(address string) selector.Filter {
+	return func(all []*registry.Service) []*registry.Service {
+		for _, s := range all {
+			for _, n := range s.Nodes {
+				if n.Address == address {
+					return []*registry.Service{{Name: s.Name, Version: s.Version, Nodes: []*registry.Node{n}}}
+				}
+			}
+		}
+		return nil
 	}
 }
 
@@ -45,7 +62,7 @@ func adapt(open func(...client.Option) client.Client) func(scenario.Target) scen
 func count(t scenario.Target) client.CallWrapper {
 	return func(next client.CallFunc) client.CallFunc {
 		return func(ctx context.Context, node *registry.Node, req client.Request, rsp any, opts client.CallOptions) error {
-			t.Attempt(node.Address)
+			t.Attempt()
 			return next(ctx, node, req, rsp, opts)
 		}
 	}
@@ -56,7 +73,7 @@ func (a *adapter) request(r scenario.Request, body proto.Message) client.Request
 	if r.ContentType != "" {
 		opts = append(opts, client.WithContentType(r.ContentType))
 	}
-	return a.client.NewRequest(scenario.Service, r.Endpoint, body, opts...)
+	return a.client.NewRequest(r.Service, r.Endpoint, body, opts...)
 }
 
 func (a *adapter) Call(ctx context.Context, r scenario.Request, rsp proto.Message) error {

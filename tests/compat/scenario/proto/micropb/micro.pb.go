@@ -6,7 +6,7 @@
 
 // What the contracts of all twelve services share.
 
-package kvpb
+package micropb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"

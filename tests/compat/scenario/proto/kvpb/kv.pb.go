@@ -9,6 +9,7 @@
 package kvpb
 
 import (
+	micropb "github.com/micro/platform/tests/compat/scenario/proto/micropb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -1401,7 +1402,7 @@ type BatchGetResponse_Result struct {
 	Item *Item `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// not_found, or resource_exhausted where the response would exceed 3 MiB: ask
 	// for that key again.
-	Error         *Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Error         *micropb.Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1443,7 +1444,7 @@ func (x *BatchGetResponse_Result) GetItem() *Item {
 	return nil
 }
 
-func (x *BatchGetResponse_Result) GetError() *Error {
+func (x *BatchGetResponse_Result) GetError() *micropb.Error {
 	if x != nil {
 		return x.Error
 	}
@@ -1547,7 +1548,7 @@ type BatchPutResponse_Result struct {
 	// Version of the stored item. 0 if error is set.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// Why the item was not stored.
-	Error         *Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Error         *micropb.Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1589,7 +1590,7 @@ func (x *BatchPutResponse_Result) GetVersion() uint64 {
 	return 0
 }
 
-func (x *BatchPutResponse_Result) GetError() *Error {
+func (x *BatchPutResponse_Result) GetError() *micropb.Error {
 	if x != nil {
 		return x.Error
 	}
@@ -1779,7 +1780,7 @@ var file_micro_kv_v1_kv_proto_goTypes = []any{
 	(*BatchPutResponse_Result)(nil), // 27: micro.kv.v1.BatchPutResponse.Result
 	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
-	(*Error)(nil),                   // 30: micro.Error
+	(*micropb.Error)(nil),           // 30: micro.Error
 }
 var file_micro_kv_v1_kv_proto_depIdxs = []int32{
 	28, // 0: micro.kv.v1.Item.update_time:type_name -> google.protobuf.Timestamp
@@ -1833,7 +1834,6 @@ func file_micro_kv_v1_kv_proto_init() {
 	if File_micro_kv_v1_kv_proto != nil {
 		return
 	}
-	file_micro_micro_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
