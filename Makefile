@@ -24,7 +24,7 @@ run: ## Run all services in one process.
 	go run ./cmd/platform serve
 
 build: ## Build static binaries into bin/: each service, and all of them as platform.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/ ./cmd/platform $(addprefix ./,$(SERVICES))
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags='-s -w' -o bin/ ./cmd/platform $(addprefix ./,$(SERVICES))
 
 # The race detector needs a C compiler; without one, Go sets CGO_ENABLED to 0.
 test: ## Test on embedded defaults, with the race detector where there is a C compiler.

@@ -99,16 +99,21 @@ type key struct{}
 // go-micro's clients send metadata on with the calls of a handler: what speaks of this
 // connection or this message alone is left out.
 func NewContext(ctx context.Context, c *Call) context.Context {
-	md := metadata.Metadata{"Remote": c.Peer}
+	md := metadata.Metadata{}
 	c.Headers.Each(func(name string, values []string) {
+		if hop(name) {
+			return
+		}
+		key := http.CanonicalHeaderKey(name)
 		switch {
-		case hop(name):
+		case key != name && hop(key):
 		case len(values) == 1:
-			md[http.CanonicalHeaderKey(name)] = values[0]
+			md[key] = values[0]
 		default:
-			md[http.CanonicalHeaderKey(name)] = strings.Join(values, ", ")
+			md[key] = strings.Join(values, ", ")
 		}
 	})
+	md["Remote"] = c.Peer // whatever the caller says
 	return metadata.NewContext(context.WithValue(ctx, key{}, c), md)
 }
 
@@ -118,9 +123,9 @@ func hop(name string) bool {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Host",
 		"Content-Length", "Content-Encoding", "Content-Type", "Accept", "Accept-Encoding", "User-Agent", "Timeout",
 		"Connect-Timeout-Ms", "Connect-Protocol-Version", "Connect-Content-Encoding", "Connect-Accept-Encoding",
-		"Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding", "X-Grpc-Web", "X-User-Agent",
-		"Micro-Id", "Micro-Service", "Micro-Method", "Micro-Endpoint", "Micro-Stream", "Micro-Error", "Micro-Protocol",
-		// as gRPC has them
+		"Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding", "X-Grpc-Web", "X-User-Agent", "X-Content-Type",
+		"Micro-Id", "Micro-Service", "Micro-Method", "Micro-Endpoint", "Micro-Stream", "Micro-Error", "Micro-Protocol", "Micro-Topic",
+		// those of each call, as gRPC has them
 		"content-type", "user-agent", "accept", "accept-encoding", "te", "timeout", "x-content-type",
 		"grpc-timeout", "grpc-encoding", "grpc-accept-encoding":
 		return true

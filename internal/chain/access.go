@@ -37,20 +37,20 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 				return nil
 			}
 			e := rpcerr.From(err)
-			id := traceID(ctx)
+			told, id := e, traceID(ctx)
 			if e != nil && e.Code == codes.Internal {
 				if id == "" {
 					id = randomID()
 				}
-				e = e.WithMessage("internal error (trace %s)", id)
+				told = e.WithMessage("internal error (trace %s)", id)
 			}
 			if log.Enabled(ctx, level) {
 				log.LogAttrs(ctx, level, "call", attrs(c, e, took, id, touched(find, msg))...)
 			}
-			if e == nil {
+			if told == nil {
 				return nil
 			}
-			return e
+			return told
 		}
 	}
 }

@@ -60,17 +60,23 @@ func touched(find *resource.Finder, msg any) []resource.Resource {
 	return find.Of(m)
 }
 
-// firstMessage shows the first message of a stream before the handler has it.
+// firstMessage shows the first message of a stream before the handler has it. What see
+// refuses ends the stream for the handler.
 type firstMessage struct {
 	server.Stream
-	seen bool
-	see  func(msg any) error
+	seen    bool
+	see     func(msg any) error
+	refused error
 }
 
 func (f *firstMessage) Recv(msg any) error {
+	if f.refused != nil {
+		return f.refused
+	}
 	if err := f.Stream.Recv(msg); err != nil || f.seen {
 		return err
 	}
 	f.seen = true
-	return f.see(msg)
+	f.refused = f.see(msg)
+	return f.refused
 }

@@ -42,8 +42,8 @@ func New(r registry.Registry, log *slog.Logger) client.Client {
 }
 
 // Unary returns the options of one call: it ends with the deadline of ctx, which
-// go-micro's own protocol would not send along, and is tried again only if idempotent
-// and not even begun.
+// go-micro's own protocol would not send along, and is tried again, twice at most, only
+// if idempotent and unavailable: not begun, cut off, or left to another instance.
 func Unary(ctx context.Context, idempotent bool) []client.CallOption {
 	left := DefaultTimeout
 	if t, ok := ctx.Deadline(); ok {

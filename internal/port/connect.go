@@ -148,9 +148,18 @@ func (s *Server) refused(r *http.Request, m *method, status int) {
 	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Headers: call.HTTP(r.Header)}
 	req := &request{
 		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"),
-		bad: rpcerr.New(rpcerr.FromHTTP(status), "unreadable", "the request could not be read"),
+		bad: rpcerr.New(refusedCode(status), "unreadable", "the request could not be read"),
 	}
 	_ = m.run(call.NewContext(r.Context(), c), req, nil) // answered
+}
+
+// refusedCode is what the HTTP status of a refusal means. A content type that nobody
+// reads is the caller's fault, as it is at the other doors.
+func refusedCode(status int) codes.Code {
+	if status == http.StatusUnsupportedMediaType {
+		return codes.InvalidArgument
+	}
+	return rpcerr.FromHTTP(status)
 }
 
 // statusWriter remembers the status. Unwrap lets http.ResponseController through.

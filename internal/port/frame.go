@@ -3,6 +3,7 @@ package port
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -37,9 +38,19 @@ func (e encoding) decode(data []byte, msg any) error {
 		return rpcerr.New(codes.Unimplemented, "no_protobuf", "this method takes application/json alone")
 	}
 	if err != nil {
-		return rpcerr.Invalid("request", "%v", err)
+		return rpcerr.Invalid("request", "%s", brief(err.Error()))
 	}
 	return nil
+}
+
+// brief bounds what a decoder says: it repeats what it cannot read, which may be all of
+// the request, and an answer's headers have less room.
+func brief(text string) string {
+	const most = 256
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // decodeJSON leaves out what msg does not know, so that newer callers reach older

@@ -104,8 +104,8 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 	if p, ok := peer.FromContext(st.Context()); ok {
 		g.call.Peer = p.Addr.String()
 	}
-	if v := a.md["content-type"]; len(v) > 0 && strings.HasSuffix(v[0], "+json") {
-		g.stream.out.enc = jsonText
+	if v := a.md["content-type"]; len(v) > 0 {
+		g.stream.out.enc, g.stream.bad = grpcEncoding(v[0])
 	}
 	g.call.OnSendHeader(g.stream.sendHeader)
 	err := s.serve(st.Context(), &g.call, m, "application/grpc", &g.box)
@@ -114,6 +114,19 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 		return rpcerr.From(err).GRPC(toMicro)
 	}
 	return nil
+}
+
+// grpcEncoding is how the messages of a call are written. grpc-go has refused what does
+// not begin with application/grpc.
+func grpcEncoding(contentType string) (encoding, error) {
+	_, name, _ := strings.Cut(contentType, "+")
+	switch name, _, _ = strings.Cut(name, ";"); strings.ToLower(strings.TrimSpace(name)) {
+	case "", "proto", "bytes": // the last is a message that go-micro's client has from its caller
+		return protobuf, nil
+	case "json":
+		return jsonText, nil
+	}
+	return protobuf, rpcerr.Invalid("Content-Type", "%q is not served: use application/grpc+proto or application/grpc+json", contentType)
 }
 
 // grpcCall is all that a call needs, in one piece of memory.
@@ -228,11 +241,15 @@ func (b *inbox) ended() error {
 type grpcStream struct {
 	grpc.ServerStream
 	call    *call.Call
+	bad     error // of how the caller writes messages
 	in, out frame
 	sent    bool
 }
 
 func (g *grpcStream) recv(msg any) error {
+	if g.bad != nil {
+		return g.bad
+	}
 	g.in = frame{enc: g.out.enc, msg: msg}
 	if err := g.RecvMsg(&g.in); err != nil {
 		return err

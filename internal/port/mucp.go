@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,6 +92,11 @@ func (s *Server) serveMuCP(w http.ResponseWriter, r *http.Request) {
 	buf := s.buffers.get()
 	defer s.buffers.put(buf)
 	body, err := s.muCPUnary(ctx, w, r, m, buf)
+	answerMuCP(w, r, body, err)
+}
+
+// answerMuCP answers a unary call, or the opening of a stream that is refused.
+func answerMuCP(w http.ResponseWriter, r *http.Request, body []byte, err error) {
 	h := w.Header()
 	h["Content-Type"] = r.Header["Content-Type"]
 	for _, name := range []string{headerID, headerService, headerMethod, headerEndpoint} {
@@ -99,7 +105,7 @@ func (s *Server) serveMuCP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		h[headerError] = []string{rpcerr.From(err).Micro().Error()}
+		h[headerError] = []string{muCPFault(err)}
 		body = nil
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -149,6 +155,12 @@ func (s *Server) unreadable(err error) error {
 		return rpcerr.New(codes.ResourceExhausted, "message_too_large", "the request is larger than %d bytes", s.conf.MaxMessage)
 	}
 	return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole").Because(err)
+}
+
+// muCPFault is err as it stands in headerError. JSON lets one character pass that HTTP
+// does not.
+func muCPFault(err error) string {
+	return strings.ReplaceAll(rpcerr.From(err).Micro().Error(), "\x7f", `\u007f`)
 }
 
 // muCPDeadline gives the call the deadline that its caller named.

@@ -179,7 +179,7 @@ func (m *muCPStream) Send(msg any) error {
 func (m *muCPStream) finish(err error) {
 	end := endOfStream
 	if err != nil {
-		end = rpcerr.From(err).Micro().Error()
+		end = muCPFault(err)
 	}
 	if m.write(end, nil) != nil {
 		_ = m.conn.Close() // wakes receive

@@ -42,9 +42,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, errNotFound(r.URL.Path))
 }
 
-// refuse answers in the form of the Connect protocol, and shows it to the chain.
+// refuse answers a call of go-micro RPC in its own form and all others in that of the
+// Connect protocol, and shows it to the chain.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	WriteError(w, err)
+	if isMuCP(r) {
+		answerMuCP(w, r, nil, err)
+	} else {
+		WriteError(w, err)
+	}
 	s.refused(r, s.table.unknown, rpcerr.HTTP(rpcerr.Code(err)))
 }
 

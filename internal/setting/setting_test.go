@@ -67,11 +67,11 @@ func TestBool(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	check(t, (*setting.Values).List, map[string][]string{"": nil, ",": nil, "a": {"a"}, " a, b ,,c": {"a", "b", "c"}}, "")
+	check(t, (*setting.Values).List, map[string][]string{"": nil, ",": nil, "a": {"a"}, "a, b ,,c,": {"a", "b", "c"}}, "")
 }
 
 func TestString(t *testing.T) {
-	check(t, (*setting.Values).String, map[string]string{"": "", " as it is ": " as it is "}, "")
+	check(t, (*setting.Values).String, map[string]string{"": "", "as it\tis\n": "as it\tis\n"}, "")
 }
 
 func TestAddress(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/microlog"
 	"github.com/micro/platform/internal/port"
+	"github.com/micro/platform/kv-srv/kvserver"
 	"github.com/micro/platform/tests/echo"
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
 )
@@ -68,6 +69,8 @@ func beServer(ctx context.Context, name string) error {
 	switch name {
 	case "echo":
 		return serveHosted(ctx, echo.Service(&echo.Handler{}))
+	case "kv":
+		return serveHosted(ctx, kvserver.Service())
 	case "port":
 		return servePort(ctx)
 	case "grpc-go":

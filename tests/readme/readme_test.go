@@ -44,10 +44,8 @@ func TestReadme(t *testing.T) {
 	for i, part := range parts {
 		_, got, _ := strings.Cut(part, "\n")
 		want := all[i+1]
-		if want.line == "make build" {
-			continue // it says what it does
-		}
-		if diff := cmp.Diff(want.output, got); diff != "" {
+		// Of what says nothing in README.md, nothing is promised. A terminal would get the last newline, a pipe gets what is stored.
+		if diff := cmp.Diff(want.output, strings.TrimRight(got, "\n")+"\n"); want.output != "" && diff != "" {
 			t.Errorf("%s (-README +got):\n%s", want.line, diff)
 		}
 	}

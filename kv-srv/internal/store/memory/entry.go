@@ -12,7 +12,7 @@ import (
 type entry struct {
 	space *space
 	key   string
-	rec   atomic.Pointer[record] // nil once the key is removed
+	rec   atomic.Pointer[record] // once the key is removed, the last one
 	seen  atomic.Uint64          // Store.version at the last read or write
 	due   int                    // index in Store.expiries; none: -1
 }

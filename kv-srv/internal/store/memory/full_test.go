@@ -94,7 +94,13 @@ func TestFullReclaimsExpired(t *testing.T) {
 func TestFullDropsDesertedNamespaces(t *testing.T) {
 	s, ctx := open(t, memory.Options{MaxBytes: small}), t.Context()
 	kept := startWatch(t, s, "kept", "", 0)
+	stop := errors.New("stop")
+	from := mustPut(t, s, "ns-0", store.Write{Key: "a"})
 	for i := range 20_000 {
+		err := s.Watch(ctx, "watched-"+strconv.Itoa(i), "", 0, func(store.Event) error { return stop })
+		if !errors.Is(err, stop) {
+			t.Fatal(err)
+		}
 		mustPut(t, s, "ns-"+strconv.Itoa(i), store.Write{Key: "a"})
 		if err := s.Delete(ctx, "ns-"+strconv.Itoa(i), store.Removal{Key: "a"}); err != nil {
 			t.Fatal(err)
@@ -105,10 +111,10 @@ func TestFullDropsDesertedNamespaces(t *testing.T) {
 		t.Fatalf("%d namespaces", n)
 	}
 	mustPut(t, s, "kept", store.Write{Key: "a"})
-	if e := <-kept.events; e.Item.Key != "a" {
+	if e := kept.next(t); e.Item.Key != "a" {
 		t.Fatalf("a watch that was kept got %+v", e)
 	}
-	err := s.Watch(ctx, "ns-0", "", 1, func(store.Event) error { return nil })
+	err := s.Watch(ctx, "ns-0", "", from, func(store.Event) error { return nil })
 	if !errors.Is(err, store.ErrCompacted) {
 		t.Fatalf("watching a dropped namespace: got %v, want %v", err, store.ErrCompacted)
 	}
@@ -121,6 +127,7 @@ func TestRequestIDsFillAQuarter(t *testing.T) {
 		put := func(id string) (uint64, error) {
 			return s.Put(t.Context(), "ns", store.Write{Key: "a", RequestID: id})
 		}
+		time.Sleep(119 * time.Second) // generations begin with even minutes
 		first := mustPut(t, s, "ns", store.Write{Key: "a", RequestID: "0"})
 		n := 1
 		var err error
@@ -157,6 +164,7 @@ func TestRequestIDsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.Open(memory.Options{})
 		defer s.Close()
+		synctest.Wait()
 		mustPut(t, s, "ns", store.Write{Key: "a"})
 		before := s.Stats().Bytes
 		for i := range 1000 {

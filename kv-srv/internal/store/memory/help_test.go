@@ -70,6 +70,20 @@ func startWatch(t testing.TB, s *memory.Store, namespace, prefix string, from ui
 	return w
 }
 
+// next returns the next event, and fails the test if none comes.
+func (w watch) next(t testing.TB) store.Event {
+	t.Helper()
+	select {
+	case e := <-w.events:
+		return e
+	case err := <-w.result:
+		t.Fatalf("the watch ended: %v", err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("no event")
+	}
+	panic("unreachable")
+}
+
 // fill puts items of a size under a prefix until the store is full, and returns their
 // keys.
 func fill(t testing.TB, s *memory.Store, namespace, prefix string, size int) []string {

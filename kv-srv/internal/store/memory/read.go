@@ -16,7 +16,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 		return store.Item{}, store.ErrNotFound
 	}
 	rec := e.rec.Load()
-	if rec == nil || rec.expires != 0 && rec.expired(s.now()) {
+	if rec.expires != 0 && rec.expired(s.now()) {
 		return store.Item{}, store.ErrNotFound
 	}
 	if s.opts.Evict {

@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -16,30 +14,6 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
-
-// TestIdleStoreSleeps counts how often the store looks at the clock.
-func TestIdleStoreSleeps(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var looks atomic.Int64
-		s := memory.Open(memory.Options{Now: func() time.Time {
-			looks.Add(1)
-			return time.Now()
-		}})
-		defer s.Close()
-		mustPut(t, s, "ns", store.Write{Key: "a"})
-		mustPut(t, s, "ns", store.Write{Key: "b", TTL: time.Minute})
-		mustPut(t, s, "ns", store.Write{Key: "c", TTL: 48 * time.Hour})
-		synctest.Wait()
-		before := looks.Load()
-		time.Sleep(24 * time.Hour)
-		if n := looks.Load() - before; n > 2 {
-			t.Errorf("the store woke up %d times for one expiry", n)
-		}
-		if n := s.Stats().Items; n != 2 {
-			t.Errorf("%d items are left, want 2", n)
-		}
-	})
-}
 
 func TestCloseLeaksNothing(t *testing.T) {
 	current := goleak.IgnoreCurrent()

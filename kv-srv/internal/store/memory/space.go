@@ -89,7 +89,6 @@ func (s *Store) add(namespace, key string, rec *record) *entry {
 func (s *Store) remove(e *entry, why store.Kind) {
 	s.expiries.set(e, 0)
 	s.charge(-costOfItem(e.key, e.rec.Load()))
-	e.rec.Store(nil)
 	s.table.remove(e)
 	e.space.keys.Delete(e)
 	s.items--

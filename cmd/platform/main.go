@@ -1,0 +1,27 @@
+// Command platform runs the services of the platform and calls them.
+package main
+
+import (
+	"context"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/micro/platform/internal/host"
+)
+
+func main() {
+	ctx, stop := host.Interruptible(context.Background())
+	code := run(ctx, process{
+		args:           os.Args,
+		stdin:          os.Stdin,
+		stdout:         os.Stdout,
+		stderr:         os.Stderr,
+		stdinTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
+		stdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		getenv:         os.Getenv,
+		services:       services(),
+	})
+	stop()
+	os.Exit(code)
+}
