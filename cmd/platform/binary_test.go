@@ -166,7 +166,7 @@ func testCannotServe(b binary) {
 	defer taken.Close()
 	env := b.env
 	b.env = slices.Concat(env, []string{"KV_ADDRESS=" + taken.Addr().String()})
-	b.want(b.run("", "serve"), 1, "", "address already in use\n       another process listens there")
+	b.want(b.run("", "serve"), 1, "", "address already in use: does it run already? Else set KV_ADDRESS to another")
 	b.env = slices.Concat(env, []string{"KV_STORE=mongo://x"})
 	b.want(b.run("", "serve"), 2, "", `error: KV_STORE: no backend for scheme "mongo" (have memory`)
 	b.env = slices.Concat(env, []string{"PLATFORM_DRAIN=soon"})

@@ -28,22 +28,12 @@ func (a *app) directory(cmd *cli.Command) (*directory, error) {
 	if a.registry != nil {
 		return &directory{a.registry, a.registry.String() + ":"}, nil
 	}
-	v := setting.New(a.env(cmd), []setting.Setting{
-		{Name: "PLATFORM_REGISTRY", Default: registries.Default},
-		{Name: "PLATFORM_MDNS", Default: "loopback"},
-	})
-	u, reach := v.URL("PLATFORM_REGISTRY"), v.String("PLATFORM_MDNS")
-	if reach != "loopback" && reach != "lan" {
-		v.Fail("PLATFORM_MDNS", "%q is neither loopback nor lan", reach)
-	}
+	v := setting.New(a.env(cmd), registries.Settings())
+	c := registries.Read(v)
 	if err := v.Err(); err != nil {
 		return nil, &host.ConfigError{Err: err}
 	}
-	r, err := registries.Open(u, reach == "lan", a.log())
-	if err != nil {
-		return nil, &host.ConfigError{Err: fmt.Errorf("PLATFORM_REGISTRY: %w", err)}
-	}
-	return &directory{r, u.Redacted()}, nil
+	return &directory{registries.Open(c, a.log()), c.URL.Redacted()}, nil
 }
 
 // log takes what go-micro says beside its errors: only what went wrong.

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -29,12 +27,12 @@ func (a *app) serve() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return hint(host.Run(ctx, host.Process{
+			return host.Run(ctx, host.Process{
 				Getenv:   a.env(cmd),
 				Stderr:   a.stderr,
 				Registry: a.registry,
 				Started:  func(all []host.Running) { a.started(cmd, all) },
-			}, chosen...))
+			}, chosen...)
 		},
 	}
 }
@@ -86,13 +84,4 @@ func (a *app) started(cmd *cli.Command, all []host.Running) {
 		t.row(r.Name, r.Address)
 	}
 	t.flush()
-}
-
-// hint adds to an error what to do about it.
-func hint(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w\nanother process listens there: does the service run already (platform services)? "+
-			"Else move it with its setting, such as KV_ADDRESS=127.0.0.1:0", err)
-	}
-	return err
 }

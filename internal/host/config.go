@@ -22,9 +22,7 @@ func (s Service) settings() []setting.Setting {
 
 // common are the settings that every service has.
 func common() []setting.Setting {
-	return []setting.Setting{
-		{Name: "PLATFORM_REGISTRY", Default: registries.Default, Help: "where services find each other: mdns: or memory: (this process alone)"},
-		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
+	return append(registries.Settings(), []setting.Setting{
 		{Name: "PLATFORM_DATA", Default: "./data", Help: "folder of the embedded engines"},
 		{Name: "PLATFORM_LOG", Default: "info", Help: "debug, info, warn or error"},
 		{Name: "PLATFORM_INSECURE", Default: "false", Help: "true allows to listen beyond loopback although calls are neither encrypted nor authenticated"},
@@ -37,7 +35,7 @@ func common() []setting.Setting {
 		{Name: "PLATFORM_SLOW", Default: "1s", Help: "unary calls that take longer are logged"},
 		{Name: "PLATFORM_DRAIN", Default: "10s", Help: "time that calls in flight have to end when the service stops"},
 		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Help: "where spans go; see OpenTelemetry for the other OTEL_ variables"},
-	}
+	}...)
 }
 
 // config is what the host itself reads.
@@ -45,7 +43,8 @@ type config struct {
 	address, advertise                         string
 	hosts                                      []string
 	level                                      slog.Level
-	lan, insecure                              bool
+	registry                                   registries.Config
+	insecure                                   bool
 	maxMessage, maxCalls, maxStreams, maxConns int
 	timeout, slow, drain                       time.Duration
 }
@@ -56,6 +55,7 @@ func (s Service) config(v *setting.Values) config {
 		address:    v.Address(prefix + "_ADDRESS"),
 		advertise:  v.String(prefix + "_ADVERTISE"),
 		hosts:      v.List("PLATFORM_HOSTS"),
+		registry:   registries.Read(v),
 		maxMessage: int(v.Bytes("PLATFORM_MAX_MESSAGE", 1<<30)),
 		maxCalls:   v.Int("PLATFORM_MAX_CALLS", 1<<20),
 		maxStreams: v.Int("PLATFORM_MAX_STREAMS", 1<<20),
@@ -66,13 +66,6 @@ func (s Service) config(v *setting.Values) config {
 	}
 	if err := c.level.UnmarshalText([]byte(v.String("PLATFORM_LOG"))); err != nil {
 		v.Fail("PLATFORM_LOG", "%q is none of debug, info, warn, error", v.String("PLATFORM_LOG"))
-	}
-	switch s := v.String("PLATFORM_MDNS"); s {
-	case "loopback":
-	case "lan":
-		c.lan = true
-	default:
-		v.Fail("PLATFORM_MDNS", "%q is neither loopback nor lan", s)
 	}
 	c.insecure = v.Bool("PLATFORM_INSECURE")
 	if err := port.Exposed(c.address); err != nil && !c.insecure {

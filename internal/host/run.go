@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -135,10 +136,7 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 	c := s.config(v)
 	log := newLogger(p.Stderr, c.level).With("service", s.Name)
 	if reg == nil {
-		var err error
-		if reg, err = registries.Open(v.URL("PLATFORM_REGISTRY"), c.lan, log); err != nil {
-			return nil, &ConfigError{fmt.Errorf("PLATFORM_REGISTRY: %w", err)}
-		}
+		reg = registries.Open(c.registry, log)
 	}
 	h := &Host{
 		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c,
@@ -196,7 +194,10 @@ func start(ctx context.Context, s Service, h *Host) error {
 	if err == nil {
 		err = h.port.Start()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("start %s: %w: does it run already? Else set %s_ADDRESS to another", s.Name, err, s.prefix())
+	case err != nil:
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())

@@ -1,8 +1,10 @@
 package port
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -19,6 +21,8 @@ func (s *Server) connectHandler(m *method) http.Handler {
 	opts := []connect.HandlerOption{
 		connect.WithReadMaxBytes(s.conf.MaxMessage),
 		connect.WithCompressMinBytes(1 << 10),
+		connect.WithCompression("gzip", func() connect.Decompressor { return &gunzip{most: int64(s.conf.MaxMessage)} },
+			func() connect.Compressor { return gzip.NewWriter(io.Discard) }),
 		connect.WithCodec(connectCodec{"proto", protobuf}),
 		connect.WithCodec(connectCodec{"json", jsonText}),
 		connect.WithCodec(connectCodec{"json; charset=utf-8", jsonText}),
@@ -125,14 +129,22 @@ func enter(ctx context.Context) {
 	}
 }
 
-// accounted bounds the time that a request of a unary call takes to arrive, and shows
-// the chain the calls that connect-go answers by itself: those that it cannot read.
+// envelopes is what a request of one message may have around it. connect-go bounds the
+// message, and then reads all that comes, be it without end.
+const envelopes = 4 << 10
+
+// accounted bounds what a request of one message takes to arrive, and shows the chain
+// the calls that connect-go answers by itself: those that it cannot read.
 func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var seen bool
 		r = r.WithContext(context.WithValue(r.Context(), entered{}, &seen))
-		if m.unary() {
-			r.Body = &prompt{ReadCloser: r.Body, until: time.Now().Add(s.conf.Timeout), conn: http.NewResponseController(w)}
+		conn := http.NewResponseController(w)
+		if m.callerStreams {
+			_ = conn.SetReadDeadline(time.Time{})                                       // fails on a closed connection, as below
+			defer func() { _ = conn.SetReadDeadline(time.Now().Add(s.conf.Timeout)) }() // of what nobody has read
+		} else {
+			r.Body = &prompt{http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage)+envelopes), conn}
 		}
 		status := &statusWriter{ResponseWriter: w}
 		h.ServeHTTP(status, r)
@@ -150,7 +162,7 @@ func (s *Server) refused(r *http.Request, m *method, status int) {
 		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"),
 		bad: rpcerr.New(refusedCode(status), "unreadable", "the request could not be read"),
 	}
-	_ = m.run(call.NewContext(r.Context(), c), req, nil) // answered
+	_ = m.run(call.NewContext(context.WithoutCancel(r.Context()), c), req, nil) // answered
 }
 
 // refusedCode is what the HTTP status of a refusal means. A content type that nobody
@@ -177,6 +189,29 @@ func (w *statusWriter) WriteHeader(code int) {
 
 // Flush is what connect-go asks a writer of streams for.
 func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+// gunzip decompresses up to a byte more than most, which connect-go then refuses. It
+// would go on to learn the size of what it refuses: a second of work for each MiB that
+// the caller has sent.
+type gunzip struct {
+	gzip.Reader
+	most, left int64
+}
+
+// Reset begins with another message.
+func (g *gunzip) Reset(r io.Reader) error {
+	g.left = g.most + 1
+	return g.Reader.Reset(r)
+}
+
+func (g *gunzip) Read(b []byte) (int, error) {
+	if g.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := g.Reader.Read(b[:min(int64(len(b)), g.left)])
+	g.left -= int64(n)
+	return n, err
+}
 
 // connectCodec reads and writes frames.
 type connectCodec struct {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -127,6 +129,9 @@ func (s *Server) muCPUnary(ctx context.Context, w http.ResponseWriter, r *http.R
 		err = s.readMuCP(w, r, enc, in, buf)
 	}
 	req.body, req.bad = in, err
+	if err != nil { // where it was not read, net/http has canceled ctx
+		ctx = context.WithoutCancel(ctx)
+	}
 	if err := m.run(ctx, req, out); err != nil {
 		return nil, err
 	}
@@ -137,9 +142,7 @@ func (s *Server) muCPUnary(ctx context.Context, w http.ResponseWriter, r *http.R
 
 // readMuCP reads the body of r into in, by way of buf.
 func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, in any, buf *buffer) error {
-	conn := http.NewResponseController(w)
-	body := &prompt{ReadCloser: http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage)), until: time.Now().Add(s.conf.Timeout), conn: conn}
-	err := buf.readFrom(body, r.ContentLength, s.conf.MaxMessage)
+	err := buf.readFrom(s.muCPBody(w, r), r.ContentLength, s.conf.MaxMessage)
 	if err != nil {
 		return s.unreadable(err)
 	}
@@ -149,12 +152,27 @@ func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, 
 	return enc.decode(buf.bytes, in)
 }
 
+// muCPBody is the body of r, bounded in size and time.
+func (s *Server) muCPBody(w http.ResponseWriter, r *http.Request) io.Reader {
+	return &prompt{http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage)), http.NewResponseController(w)}
+}
+
 // unreadable says why a request did not arrive.
 func (s *Server) unreadable(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return rpcerr.New(codes.ResourceExhausted, "message_too_large", "the request is larger than %d bytes", s.conf.MaxMessage)
+	if own, ok := errors.AsType[*rpcerr.Error](err); ok {
+		return own
 	}
-	return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole").Because(err)
+	_, large := errors.AsType[*http.MaxBytesError](err)
+	_, network := errors.AsType[*net.OpError](err)
+	switch {
+	case large:
+		return rpcerr.New(codes.ResourceExhausted, "message_too_large", "the request is larger than %d bytes", s.conf.MaxMessage)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole").Because(err)
+	case network, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return rpcerr.New(codes.Canceled, "canceled", "the caller has left").Because(err)
+	}
+	return rpcerr.Invalid("request", "%s", brief(err.Error()))
 }
 
 // muCPFault is err as it stands in headerError. JSON lets one character pass that HTTP

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -32,8 +33,9 @@ func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *meth
 	if r.Header.Get(headerError) == endOfStream {
 		return // the end of a stream that is over
 	}
-	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage))); err != nil {
-		return // net/http closes what it cannot read on
+	if _, err := io.Copy(io.Discard, s.muCPBody(w, r)); err != nil {
+		s.refuse(w, r, s.unreadable(err)) // net/http closes what it cannot read on
+		return
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -107,16 +109,24 @@ func (m *muCPStream) Error() error {
 	return m.last
 }
 
-// receive reads what the caller sends until it leaves, then cancels the stream. What
-// comes after the request of a method that takes one message is dropped.
+// receive reads what the caller sends until it leaves or sends what cannot be read, then
+// cancels the stream. What comes after the request of a method that takes one message
+// is dropped.
 func (m *muCPStream) receive(r *bufio.Reader, cancel context.CancelFunc) {
-	defer cancel()
-	defer close(m.arrivals)
+	awaited := false // by the handler, which ends with it
+	defer func() {
+		close(m.arrivals)
+		if !awaited {
+			cancel()
+		}
+	}()
 	in := m.limited(r)
 	_ = m.conn.SetReadDeadline(time.Now().Add(m.server.conf.Timeout)) // fails as the read will
 	for n := 0; ; n++ {
 		a, err := in.next(int64(m.server.conf.MaxMessage))
 		if err != nil {
+			m.tell(n, err)
+			awaited = n == 0 && !m.keep
 			return
 		}
 		if n == 0 {
@@ -132,26 +142,53 @@ func (m *muCPStream) receive(r *bufio.Reader, cancel context.CancelFunc) {
 	}
 }
 
+// tell lets the handler know why message n does not come, unless the stream is simply
+// over.
+func (m *muCPStream) tell(n int, err error) {
+	if errors.Is(err, io.EOF) {
+		if n > 0 || m.keep {
+			return
+		}
+		err = rpcerr.New(codes.Unimplemented, "no_request", "the call has no request message")
+	}
+	select {
+	case m.arrivals <- arrival{err: m.server.unreadable(err)}:
+	case <-m.ctx.Done():
+	}
+}
+
 // Recv returns io.EOF once the caller has ended the stream.
 func (m *muCPStream) Recv(msg any) error {
 	if m.got && !m.keep {
 		return io.EOF
 	}
+	a, ok := m.next()
+	switch {
+	case !ok:
+		return m.fail(io.EOF)
+	case a.err != nil:
+		return m.fail(a.err)
+	}
+	m.got = true
+	if len(a.body) == 0 && m.enc == microJSON {
+		return nil
+	}
+	return m.enc.decode(a.body, msg)
+}
+
+// next waits for an arrival; ok is false after the last. What has arrived comes before
+// the end of the stream.
+func (m *muCPStream) next() (a arrival, ok bool) {
 	select {
-	case a, ok := <-m.arrivals:
-		switch {
-		case !ok:
-			return m.fail(io.EOF)
-		case a.err != nil:
-			return m.fail(a.err)
-		}
-		m.got = true
-		if len(a.body) == 0 && m.enc == microJSON {
-			return nil
-		}
-		return m.enc.decode(a.body, msg)
+	case a, ok = <-m.arrivals:
+		return a, ok
 	case <-m.ctx.Done():
-		return m.fail(m.ctx.Err())
+	}
+	select {
+	case a, ok = <-m.arrivals:
+		return a, ok
+	default:
+		return arrival{err: m.ctx.Err()}, true
 	}
 }
 
@@ -185,9 +222,11 @@ func (m *muCPStream) finish(err error) {
 		_ = m.conn.Close() // wakes receive
 		return
 	}
-	// receive sees the end, now or soon; a failure to say so, it sees as well.
-	_ = m.conn.SetReadDeadline(time.Now().Add(lingering))
-	stop := context.AfterFunc(m.server.draining, func() { _ = m.conn.SetReadDeadline(time.Now()) })
+	// receive sees the end, now or soon.
+	leave := func() { _ = m.conn.Close() } // also closed by the caller
+	late := time.AfterFunc(lingering, leave)
+	defer late.Stop()
+	stop := context.AfterFunc(m.server.draining, leave)
 	defer stop()
 	for range m.arrivals {
 	}
@@ -242,19 +281,23 @@ func (m *muCPStream) limited(r *bufio.Reader) *limitedReader {
 	return &limitedReader{budget: l, r: bufio.NewReaderSize(l, 4<<10)}
 }
 
-// next returns a message, or io.EOF once the caller has ended the stream or left.
+// next returns a message, or io.EOF once the caller has ended the stream.
 func (l *limitedReader) next(limit int64) (arrival, error) {
-	l.budget.N = limit + maxHeader
+	l.budget.N = maxHeader
 	req, err := http.ReadRequest(l.r)
-	if err != nil {
+	switch {
+	case err == nil:
+	case l.budget.N == 0:
+		return arrival{}, rpcerr.New(codes.ResourceExhausted, "header_too_large", "the header is larger than %d bytes", maxHeader)
+	case errors.Is(err, io.EOF):
+		return arrival{}, io.ErrUnexpectedEOF // it has left without a word
+	default:
 		return arrival{}, err
 	}
-	body, err := io.ReadAll(req.Body)
+	l.budget.N = math.MaxInt64
+	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, limit))
 	if err != nil {
 		return arrival{}, err
-	}
-	if l.budget.N == 0 || int64(len(body)) > limit {
-		return arrival{err: rpcerr.New(codes.ResourceExhausted, "message_too_large", "the message is larger than %d bytes", limit)}, nil
 	}
 	switch e := req.Header.Get(headerError); e {
 	case "":
@@ -262,6 +305,6 @@ func (l *limitedReader) next(limit int64) (arrival, error) {
 	case endOfStream:
 		return arrival{}, io.EOF
 	default:
-		return arrival{}, errors.New(e)
+		return arrival{}, rpcerr.Invalid(headerError, "%q, want %s", brief(e), endOfStream)
 	}
 }

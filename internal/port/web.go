@@ -3,10 +3,12 @@ package port
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,10 @@ import (
 // ServeHTTP is the web half of the port: go-micro RPC at "/", Connect and gRPC-Web at
 // the paths of the methods, and what the service serves itself.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn := http.NewResponseController(w)
+	if r.Body != http.NoBody { // net/http reads what nobody here does
+		_ = conn.SetReadDeadline(time.Now().Add(s.conf.Timeout)) // fails on a closed connection: so will the read
+	}
 	if !s.hosts.allow(r.Host) {
 		s.refuse(w, r, s.hosts.refusal(r.Host))
 		return
@@ -32,6 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, pattern := s.mux.Handler(r); pattern != "" {
+		r = r.Clone(r.Context())
+		r.Body = &prompt{r.Body, conn}
 		s.mux.ServeHTTP(w, r)
 		return
 	}
@@ -83,23 +91,20 @@ func (h hosts) refusal(host string) *rpcerr.Error {
 		"host %q is not served: use an IP address, or name it in PLATFORM_HOSTS", host)
 }
 
-// prompt is a body that must have arrived by a time. After that reading it fails; once
-// it has arrived the connection has no deadline.
+// prompt is a body that must have arrived by the deadline which ServeHTTP has set. Once
+// it has arrived the connection has none.
 type prompt struct {
 	io.ReadCloser
-	until time.Time
-	conn  *http.ResponseController
-	begun bool
+	conn *http.ResponseController
 }
 
 func (p *prompt) Read(b []byte) (int, error) {
-	if !p.begun {
-		p.begun = true
-		_ = p.conn.SetReadDeadline(p.until) // fails on a closed connection: so will the read
-	}
 	n, err := p.ReadCloser.Read(b)
-	if errors.Is(err, io.EOF) {
-		_ = p.conn.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, io.EOF):
+		_ = p.conn.SetReadDeadline(time.Time{}) // fails on a closed connection
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("the request did not arrive whole: %w", os.ErrDeadlineExceeded) // a caller may see it
 	}
 	return n, err
 }

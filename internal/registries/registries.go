@@ -2,7 +2,6 @@
 package registries
 
 import (
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,24 +10,52 @@ import (
 	"go-micro.dev/v5/registry"
 
 	"github.com/micro/platform/internal/microlog"
+	"github.com/micro/platform/internal/setting"
 )
 
-// Default is the URL of the registry where none is set.
-const Default = "mdns:"
-
-// Open returns the registry of u. lan lets mdns: use nodes of other machines.
-func Open(u *url.URL, lan bool, log *slog.Logger) (registry.Registry, error) {
-	switch u.Scheme {
-	case "memory":
-		return registry.NewMemoryRegistry(registry.Logger(microlog.New(log))), nil
-	case "mdns":
-		r := registry.NewMDNSRegistry(registry.Logger(microlog.New(log)))
-		if lan {
-			return r, nil
-		}
-		return &loopback{r}, nil
+// Settings are those that say where services find each other.
+func Settings() []setting.Setting {
+	return []setting.Setting{
+		{Name: "PLATFORM_REGISTRY", Default: "mdns:", Help: "where services find each other: mdns: or memory: (this process alone)"},
+		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
 	}
-	return nil, fmt.Errorf("no registry for scheme %q (have mdns, memory)", u.Scheme)
+}
+
+// Config is what Settings say.
+type Config struct {
+	URL *url.URL
+	LAN bool // mdns: uses nodes of other machines
+}
+
+// Read notes in v what is wrong.
+func Read(v *setting.Values) Config {
+	c := Config{URL: v.URL("PLATFORM_REGISTRY")}
+	switch c.URL.Scheme {
+	case "", "memory", "mdns": // an empty one is told already
+	default:
+		v.Fail("PLATFORM_REGISTRY", "no registry for scheme %q (have mdns, memory)", c.URL.Scheme)
+	}
+	switch s := v.String("PLATFORM_MDNS"); s {
+	case "loopback":
+	case "lan":
+		c.LAN = true
+	default:
+		v.Fail("PLATFORM_MDNS", "%q is neither loopback nor lan", s)
+	}
+	return c
+}
+
+// Open returns the registry of a config that Read has found right.
+func Open(c Config, log *slog.Logger) registry.Registry {
+	l := registry.Logger(microlog.New(log))
+	switch {
+	case c.URL.Scheme == "memory":
+		return registry.NewMemoryRegistry(l)
+	case c.LAN:
+		return registry.NewMDNSRegistry(l)
+	default:
+		return &loopback{registry.NewMDNSRegistry(l)}
+	}
 }
 
 // loopback leaves out the nodes of other machines: anyone on a network can answer

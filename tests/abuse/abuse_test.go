@@ -18,6 +18,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,6 +118,17 @@ func await(t testing.TB, what string, missing func() string) {
 			return
 		}
 	}
+}
+
+// atOnce runs tests that wait more than they work. (Parallel runs as many as there are
+// processors.)
+func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for name, f := range tests {
+		all.Go(func() { t.Run(name, f) })
+	}
+	all.Wait()
 }
 
 // dial opens a connection on which nothing takes longer than ten seconds.

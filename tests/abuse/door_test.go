@@ -286,4 +286,3 @@ func webTrailer(t testing.TB, rsp *http.Response, body []byte) http.Header {
 	}
 	return h
 }
-

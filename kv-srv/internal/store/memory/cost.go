@@ -28,7 +28,7 @@ func costOfItem(key string, r *record) int64 {
 	return itemCost + int64(len(key)) + r.cost()
 }
 
-func costOfSpace(name string) int64 { return spaceCost + int64(len(name)) }
+func costOfSpace(namespace string) int64 { return spaceCost + int64(len(namespace)) }
 
 func costOfChange(c change) int64 {
 	n := changeCost + int64(len(c.key))

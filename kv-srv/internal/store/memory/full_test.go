@@ -114,7 +114,7 @@ func TestFullDropsDesertedNamespaces(t *testing.T) {
 	if e := kept.next(t); e.Item.Key != "a" {
 		t.Fatalf("a watch that was kept got %+v", e)
 	}
-	err := s.Watch(ctx, "ns-0", "", from, func(store.Event) error { return nil })
+	err := s.Watch(ctx, "ns-0", "", from, func(store.Event) error { return stop })
 	if !errors.Is(err, store.ErrCompacted) {
 		t.Fatalf("watching a dropped namespace: got %v, want %v", err, store.ErrCompacted)
 	}

@@ -99,7 +99,7 @@ func Open(opts Options) *Store {
 	}
 	s := &Store{
 		opts:     opts,
-		table:    newTable(),
+		table:    newTable(randomHash()),
 		spaces:   make(map[string]*space),
 		deserted: make(map[*space]struct{}),
 		nodes:    btree.NewFreeListG[*entry](btree.DefaultFreeListSize),

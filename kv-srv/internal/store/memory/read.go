@@ -11,7 +11,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 	if err := ctx.Err(); err != nil {
 		return store.Item{}, err
 	}
-	e := s.table.find(namespace, key)
+	e := s.table.find(name{namespace, key})
 	if e == nil {
 		return store.Item{}, store.ErrNotFound
 	}

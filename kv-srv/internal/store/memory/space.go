@@ -18,8 +18,8 @@ type space struct {
 const treeDegree = 32
 
 // addSpace makes a namespace, for which there is room.
-func (s *Store) addSpace(name string) *space {
-	sp := &space{name: strings.Clone(name)}
+func (s *Store) addSpace(namespace string) *space {
+	sp := &space{name: strings.Clone(namespace)}
 	sp.keys = btree.NewWithFreeListG(treeDegree, func(a, b *entry) bool { return a.key < b.key }, s.nodes)
 	sp.history.floor, sp.history.last = s.floor, s.floor
 	s.spaces[sp.name] = sp

@@ -22,7 +22,7 @@ type place struct {
 func (s *Store) enter(op operation, namespace, key, requestID string) place {
 	at := place{namespace: namespace, key: key, now: s.now()}
 	at.request = requestOf(op, namespace, key, requestID)
-	at.entry = s.table.find(namespace, key)
+	at.entry = s.table.find(name{namespace, key})
 	if at.entry != nil && at.entry.rec.Load().expired(at.now) {
 		s.expire(at.entry)
 		at.entry = nil
