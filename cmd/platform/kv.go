@@ -79,7 +79,7 @@ func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func
 // kvAnswered makes an *rpcerr.Error of what kvclient has failed with, which says of
 // which key.
 func kvAnswered(ctx context.Context, cmd *cli.Command, err error) error {
-	e, ok := errors.AsType[*client.Failure](err)
+	e, ok := errors.AsType[*client.CallError](err)
 	if !ok {
 		return err
 	}

@@ -81,7 +81,9 @@ func (s *Server) admitGRPC(ctx context.Context, info *tap.Info) (context.Context
 	if a.method == nil {
 		a.method = s.table.unknown
 	}
-	if _, ok := ctx.Deadline(); !ok && a.method.unary() {
+	if _, ok := ctx.Deadline(); !a.method.unary() {
+		ctx, a.release = s.streamContext(ctx) // so that it ends Recv as well
+	} else if !ok {
 		ctx, a.release = context.WithTimeout(ctx, s.conf.Timeout)
 	}
 	return context.WithValue(ctx, admissionKey{}, a), nil

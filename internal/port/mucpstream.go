@@ -87,9 +87,10 @@ type muCPStream struct {
 	arrivals chan arrival
 	got      bool
 
-	mu   sync.Mutex // guards what follows
-	buf  []byte
-	last error
+	mu     sync.Mutex // guards what follows
+	buf    []byte
+	last   error
+	broken bool // a message was written in part: none may follow
 }
 
 var _ server.Stream = (*muCPStream)(nil)
@@ -209,7 +210,10 @@ func (m *muCPStream) Send(msg any) error {
 	if err != nil {
 		return fmt.Errorf("encode a message: %w", err)
 	}
-	return m.write("", body)
+	if err := m.write("", body); err != nil {
+		return rpcerr.New(codes.Canceled, "canceled", "the caller has left, or does not read").Because(err)
+	}
+	return nil
 }
 
 // finish sends what the handler has returned, and waits for the caller to close.
@@ -245,11 +249,11 @@ func (m *muCPStream) write(fault string, body []byte) error {
 	if cap(b) <= 64<<10 {
 		m.buf = b
 	}
-	if err := m.conn.SetWriteDeadline(time.Now().Add(m.server.conf.Timeout)); err != nil {
-		return err
+	if m.broken {
+		return net.ErrClosed
 	}
-	if _, err := m.conn.Write(b); err != nil {
-		m.last = err
+	if _, err := m.conn.Write(b); err != nil { // conn bounds its time
+		m.broken, m.last = true, err
 		return err
 	}
 	return nil

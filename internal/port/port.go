@@ -114,7 +114,6 @@ func New(base context.Context, conf Config) *Server {
 		server.RegisterTTL(30*time.Second), server.RegisterInterval(10*time.Second),
 		server.WithLogger(microlog.New(conf.Log)),
 	)
-	s.grpc = s.newGRPC()
 	return s
 }
 
@@ -159,7 +158,8 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
 	}
 	s.listener = l
-	split := newSplitter(l, s.conf.Patience, s.conf.MaxConns, s.conf.Refused)
+	s.grpc = s.newGRPC() // only here: it has goroutines
+	split := newSplitter(s.draining, l, s.conf.Patience, s.conf.Timeout, s.conf.MaxConns, s.conf.Refused)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.conf.Patience,
@@ -190,13 +190,21 @@ func unlessClosed(err error) error {
 }
 
 // Stop deregisters, lets calls in flight end, tells streams to go elsewhere, and
-// closes. It takes no longer than Config.Drain and a second.
+// closes. It takes no longer than Config.Drain and two seconds.
 func (s *Server) Stop() error {
 	if s.listener == nil {
 		s.kill()
 		return nil
 	}
-	return errors.Join(s.Server.Stop(), s.close(s.conf.Drain))
+	gone := make(chan error, 1)
+	go func() { gone <- s.Server.Stop() }()
+	var err error
+	select {
+	case err = <-gone:
+	case <-time.After(time.Second):
+		s.conf.Log.WarnContext(s.base, "the registry does not answer: the service stays registered until that runs out", "registry", s.conf.Registry.String())
+	}
+	return errors.Join(err, s.close(s.conf.Drain))
 }
 
 func (s *Server) close(patience time.Duration) error {

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,16 +13,20 @@ import (
 // splitter accepts connections and hands those that open with HTTP/2, which without
 // TLS only gRPC clients do, to grpc and all others to web.
 type splitter struct {
+	draining  context.Context //nolint:containedctx // ends connections that have not said what they are
 	listener  net.Listener
 	web, grpc *half
 	patience  time.Duration // for the first bytes
+	leave     time.Duration // for what is written to web's connections; gRPC has keepalive
 	most      int64         // connections at once
 	open      atomic.Int64
 	refused   func() // counts a connection over the limit
 }
 
-func newSplitter(l net.Listener, patience time.Duration, most int, refused func()) *splitter {
-	return &splitter{listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()), patience: patience, most: int64(most), refused: refused}
+func newSplitter(draining context.Context, l net.Listener, patience, leave time.Duration, most int, refused func()) *splitter {
+	return &splitter{
+		draining: draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()), patience: patience, leave: leave, most: int64(most), refused: refused,
+	}
 }
 
 // run accepts until the listener is closed.
@@ -45,21 +50,25 @@ func (s *splitter) run() error {
 	}
 }
 
-// choose reads the first bytes. It ends with the connection or after patience.
+// choose reads the first bytes. It ends with the connection, after patience, or when the
+// server stops.
 func (s *splitter) choose(c *conn) {
+	stop := context.AfterFunc(s.draining, func() { _ = c.Close() })
+	defer stop()
 	if err := c.SetReadDeadline(time.Now().Add(s.patience)); err != nil {
 		_ = c.Close()
 		return
 	}
 	n, err := io.ReadAtLeast(c.Conn, c.head[:], len(preface))
-	if err != nil || c.SetReadDeadline(time.Time{}) != nil {
+	if !stop() || err != nil || c.SetReadDeadline(time.Time{}) != nil {
 		_ = c.Close()
 		return
 	}
 	c.rest = c.head[:n]
 	to := s.web
+	c.leave = s.leave
 	if string(c.rest[:len(preface)]) == preface {
-		to = s.grpc
+		to, c.leave = s.grpc, 0
 	}
 	select {
 	case to.conns <- c:
@@ -71,9 +80,10 @@ func (s *splitter) choose(c *conn) {
 // preface begins every HTTP/2 connection (RFC 9113, 3.4) and no HTTP/1.1 request.
 const preface = "PRI"
 
-// conn gives back the bytes that choose has read.
+// conn gives back the bytes that choose has read, and bounds each write.
 type conn struct {
 	net.Conn
+	leave  time.Duration // 0: as long as it takes
 	head   [64]byte
 	rest   []byte
 	once   sync.Once
@@ -87,6 +97,17 @@ func (c *conn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(b)
+}
+
+// Write fails where the other side has not read for as long as a message may take. A
+// deadline for the whole of an answer would end streams.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.leave > 0 {
+		if err := c.SetWriteDeadline(time.Now().Add(c.leave)); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(b)
 }
 
 func (c *conn) Close() error {

@@ -25,6 +25,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody { // net/http reads what nobody here does
 		_ = conn.SetReadDeadline(time.Now().Add(s.conf.Timeout)) // fails on a closed connection: so will the read
 	}
+	if r.ProtoMajor == 1 && r.TransferEncoding != nil {
+		// It may have had a Content-Length as well, which net/http hides. A proxy in front
+		// may go by that and see another end: after it nothing is read (RFC 9112, 6.1).
+		w.Header().Set("Connection", "close")
+	}
 	if !s.hosts.allow(r.Host) {
 		s.refuse(w, r, s.hosts.refusal(r.Host))
 		return

@@ -7,6 +7,7 @@ import (
 
 	merrors "go-micro.dev/v5/errors"
 
+	rpc "github.com/micro/platform/internal/client"
 	micropb "github.com/micro/platform/proto/micro"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
@@ -105,7 +106,7 @@ func elementError(op, key string, e *micropb.Error) error {
 	if e == nil {
 		return nil
 	}
-	return &Error{Op: op, Key: key, Code: e.GetCode(), Reason: e.GetReason(), Message: e.GetMessage()}
+	return rpc.NewCallError("kv", op, key, e.GetCode(), e.GetReason(), e.GetMessage(), kind)
 }
 
 // complete tells a response with a result for each element from any other.

@@ -25,7 +25,7 @@ var (
 )
 
 // Error is what every call of this package fails with.
-type Error = rpc.Failure
+type Error = rpc.CallError
 
 func failed(ctx context.Context, op, key string, err error) error {
 	return rpc.Fail(ctx, "kv", op, key, err, kind)

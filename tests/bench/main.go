@@ -18,9 +18,9 @@ import (
 func main() {
 	serve := flag.String("serve", "", "be this server, for a bench in another process")
 	only := flag.String("run", "", "measure only what has this in its name")
-	pairs := flag.Int("pairs", 10, "pairs of runs of each measurement")
+	pairs := flag.Int("pairs", 20, "pairs of runs of each measurement")
 	profile := flag.String("profile", "", "folder for a CPU profile of each server")
-	length := flag.Duration("length", 500*time.Millisecond, "length of one run")
+	length := flag.Duration("length", 300*time.Millisecond, "length of one run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *serve, *only, *profile, *pairs, *length)

@@ -19,8 +19,11 @@ type measurement struct {
 // target is a server and a way to call it.
 type target struct {
 	server string // for beServer
-	dial   func(address string) (call func(context.Context) error, hangUp func(), err error)
+	dial   func(address string) (call caller, hangUp func(), err error)
 }
+
+// caller makes one call. It may be called at once.
+type caller func(context.Context) error
 
 // measure runs ours and peer in turn and prints the median of the ratios.
 func (m measurement) measure(ctx context.Context, profile string, pairs int, length time.Duration) error {
@@ -36,13 +39,9 @@ func (m measurement) measure(ctx context.Context, profile string, pairs int, len
 	defer stopPeer()
 	var ratios, a, b []float64
 	for i := range pairs + 1 {
-		x, err := rate(ctx, ours, m.callers, length)
+		x, y, err := m.pair(ctx, ours, peer, length, i%2 == 0)
 		if err != nil {
-			return fmt.Errorf("ours: %w", err)
-		}
-		y, err := rate(ctx, peer, m.callers, length)
-		if err != nil {
-			return fmt.Errorf("peer: %w", err)
+			return err
 		}
 		if i == 0 {
 			continue // the first pair warms up
@@ -55,7 +54,21 @@ func (m measurement) measure(ctx context.Context, profile string, pairs int, len
 	return nil
 }
 
-func (t target) open(ctx context.Context, profile string) (func(context.Context) error, func(), error) {
+// pair runs both; who comes first changes, for the second finds the machine as the
+// first has left it.
+func (m measurement) pair(ctx context.Context, ours, peer caller, length time.Duration, oursFirst bool) (x, y float64, err error) {
+	if !oursFirst {
+		y, x, err = measurement{callers: m.callers}.pair(ctx, peer, ours, length, true)
+		return x, y, err
+	}
+	if x, err = rate(ctx, ours, m.callers, length); err != nil {
+		return 0, 0, fmt.Errorf("call %s: %w", m.name, err)
+	}
+	y, err = rate(ctx, peer, m.callers, length)
+	return x, y, err
+}
+
+func (t target) open(ctx context.Context, profile string) (caller, func(), error) {
 	address, stop, err := startServer(ctx, t.server, profile)
 	if err != nil {
 		return nil, nil, err
@@ -69,7 +82,7 @@ func (t target) open(ctx context.Context, profile string) (func(context.Context)
 }
 
 // rate returns calls per second. A stalled call counts as what it cost.
-func rate(ctx context.Context, call func(context.Context) error, callers int, length time.Duration) (float64, error) {
+func rate(ctx context.Context, call caller, callers int, length time.Duration) (float64, error) {
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, callers)

@@ -31,17 +31,17 @@ func measurements() []measurement {
 	return all
 }
 
-func dialEcho(address string) (func(context.Context) error, func(), error) {
+func dialEcho(address string) (caller, func(), error) {
 	in := &echopb.CallRequest{Text: "hello", Payload: make([]byte, 100)}
 	return dialGRPC(address, "/micro.test.v1.Echo/Call", in, func() proto.Message { return new(echopb.CallResponse) })
 }
 
-func dialPut(address string) (func(context.Context) error, func(), error) {
+func dialPut(address string) (caller, func(), error) {
 	in := &kvpb.PutRequest{Key: "hello", Value: make([]byte, 100)}
 	return dialGRPC(address, "/micro.kv.v1.KV/Put", in, func() proto.Message { return new(kvpb.PutResponse) })
 }
 
-func dialGet(address string) (func(context.Context) error, func(), error) {
+func dialGet(address string) (caller, func(), error) {
 	put, hangUp, err := dialPut(address)
 	if err != nil {
 		return nil, nil, err
@@ -55,7 +55,7 @@ func dialGet(address string) (func(context.Context) error, func(), error) {
 	return dialGRPC(address, "/micro.kv.v1.KV/Get", &kvpb.GetRequest{Key: "hello"}, func() proto.Message { return new(kvpb.GetResponse) })
 }
 
-func dialGRPC(address, method string, in proto.Message, out func() proto.Message) (func(context.Context) error, func(), error) {
+func dialGRPC(address, method string, in proto.Message, out func() proto.Message) (caller, func(), error) {
 	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +64,7 @@ func dialGRPC(address, method string, in proto.Message, out func() proto.Message
 }
 
 // dialMicro is go-micro's client, with protobuf and without its retries.
-func dialMicro(address string) (func(context.Context) error, func(), error) {
+func dialMicro(address string) (caller, func(), error) {
 	c := echopb.NewEchoService("echo-srv", mclient.New(registry.NewMemoryRegistry(), slog.New(slog.DiscardHandler)))
 	in := &echopb.CallRequest{Text: "hello", Payload: make([]byte, 100)}
 	return func(ctx context.Context) error {

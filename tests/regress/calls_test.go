@@ -26,11 +26,11 @@ func TestSequentialCalls(t *testing.T) {
 	if testing.Short() {
 		calls = 5_000
 	}
-	c, err := net.Dial("tcp", start(t, &echo.Handler{})) //nolint:noctx // bounded by deadlines
+	c, err := net.Dial("tcp", start(t, &echo.Handler{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // of the test
+	defer c.Close()
 	r := bufio.NewReader(c)
 	for i := range calls {
 		if err := c.SetDeadline(time.Now().Add(4 * time.Second)); err != nil {
@@ -67,7 +67,7 @@ func TestStream(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer st.Close() //nolint:errcheck // of the test
+			defer st.Close()
 			for i := range count {
 				m, err := st.Recv()
 				if err != nil {
@@ -159,7 +159,7 @@ func post(t *testing.T, url string, header http.Header, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rsp.Body.Close() //nolint:errcheck // of the test
+	defer rsp.Body.Close()
 	b, err := io.ReadAll(rsp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -71,11 +71,11 @@ func leaveMuCP(t *testing.T, address string) {
 }
 
 func cutMuCP(t *testing.T, address string) {
-	c, err := net.Dial("tcp", address) //nolint:noctx // bounded by a deadline
+	c, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // this is the cut
+	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func leaveHTTP(contentType string) func(*testing.T, string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		msg := []byte(`{"count":1,"hold":true}`)
-		body := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(msg))), msg...) //nolint:gosec // short
+		body := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(msg))), msg...)
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/micro.test.v1.Echo/Count", bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func leaveHTTP(contentType string) func(*testing.T, string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer rsp.Body.Close() //nolint:errcheck // of the test
+		defer rsp.Body.Close()
 		if _, err := rsp.Body.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}

@@ -2,14 +2,14 @@ package memory
 
 // What the store counts besides the bytes of keys, values and metadata: the heap that
 // one of each takes when maps and trees are at their emptiest, measured on amd64. An
-// item of 100 bytes under a key of 12 takes 317 to 368. TestCostsAreHonest watches over
+// item of 100 bytes under a key of 12 takes 282 to 310. TestCostsAreHonest watches over
 // it. Large values may take up to an eighth more, by which the runtime rounds them up.
 const (
-	itemCost    = 272 // entry, record, slots in table, tree and heap, rounding to size classes
+	itemCost    = 216 // entry, record, slots in table, tree and heap, rounding to size classes
 	mapCost     = 384 // metadata, for the map itself
 	pairCost    = 80  // metadata, for each key
-	requestCost = 96  // a remembered request ID
-	spaceCost   = 544 // a namespace
+	requestCost = 88  // a remembered request ID
+	spaceCost   = 352 // a namespace
 	changeCost  = 176 // a change in a history, with the record that it keeps
 )
 

@@ -107,7 +107,7 @@ func TestFullDropsDesertedNamespaces(t *testing.T) {
 		}
 	}
 	wantBounded(t, s)
-	if n := s.Stats().Namespaces; n > small/500 {
+	if n := s.Stats().Namespaces; n > small/350 {
 		t.Fatalf("%d namespaces", n)
 	}
 	mustPut(t, s, "kept", store.Write{Key: "a"})

@@ -52,7 +52,7 @@ func (h *history) add(c change) int64 {
 		h.dropFirst()
 	}
 	if h.n == len(h.ring) {
-		h.resize(max(2*h.n, 8))
+		h.resize(max(2*h.n, 2))
 	}
 	c.cost = costOfChange(c)
 	h.n++

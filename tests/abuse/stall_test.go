@@ -1,0 +1,134 @@
+package abuse_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// flood is a stream that never ends by itself: 100 GiB.
+const flood = `{"count":1000000,"size":100000}`
+
+// TestStalledReader opens streams and reads the first message alone. What the service
+// keeps for such a caller is bounded, and ends when the caller goes.
+func TestStalledReader(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T, address string) (leave func()){
+		"mucp": func(t *testing.T, address string) func() {
+			c := dial(t, address)
+			send(t, c, openStream("Echo.Count")+inStream("Echo.Count", flood))
+			first(t, c)
+			return func() { _ = c.Close() }
+		},
+		"connect": func(t *testing.T, address string) func() {
+			return openHTTP(t, address, "application/connect+json", false)
+		},
+		"grpcweb": func(t *testing.T, address string) func() {
+			return openHTTP(t, address, "application/grpc-web+json", false)
+		},
+		"grpc": func(t *testing.T, address string) func() {
+			return openHTTP(t, address, "application/grpc+json", true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := startEcho(t, nil)
+			serveEcho(t, address)
+			before := usage()
+			const callers = 20
+			for range callers {
+				defer open(t, address)()
+			}
+			running := fmt.Sprintf(`rpc_server_in_flight{endpoint="Echo.Count",protocol=%q} %d`, name, callers)
+			for range 10 { // meanwhile the service sends until nothing more fits
+				if all := metrics(t, address); !strings.Contains(all, running) {
+					t.Fatalf("want %s, have %s", running, inFlight.FindString(all))
+				}
+			}
+			runtime.GC()
+			if got := usage().heap - before.heap; got > callers<<20 {
+				t.Errorf("%d stalled callers take %d KiB", callers, got>>10)
+			}
+		}) // startEcho awaits that no call is in flight any more
+	}
+}
+
+// first reads a little of an answer.
+func first(t *testing.T, r io.Reader) {
+	t.Helper()
+	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openHTTP opens Echo.Count in envelopes.
+func openHTTP(t *testing.T, address, contentType string, http2 bool) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	body := string(envelope(0, []byte(flood)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/micro.test.v1.Echo/Count", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {contentType}, "Te": {"trailers"}}
+	rsp, err := newClient(http2).Do(req) //nolint:bodyclose // below
+	if err != nil {
+		t.Fatal(err)
+	}
+	first(t, rsp.Body)
+	return func() {
+		cancel()
+		_ = rsp.Body.Close()
+	}
+}
+
+func serveEcho(t *testing.T, address string) {
+	t.Helper()
+	c := dial(t, address)
+	defer c.Close()
+	send(t, c, muCP("Echo.Call", `{"text":"hi"}`))
+	if _, body := receive(t, bufio.NewReader(c)); !strings.Contains(body, `"hi"`) {
+		t.Fatalf("got %q", body)
+	}
+}
+
+// TestReaderThatStays is a caller that neither reads nor goes. It has as long as a
+// message may take to leave.
+func TestReaderThatStays(t *testing.T) {
+	const put = "POST /micro.test.v1.Echo/"
+	large := fmt.Sprintf(`{"payload":%q}`, strings.Repeat("AAAA", 500_000))
+	envelope := string(envelope(0, []byte(flood)))
+	http1 := func(path, contentType, body string) string {
+		return fmt.Sprintf("%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", put, path, contentType, len(body), body)
+	}
+	address := startEcho(t, quick())
+	tests := map[string]func(*testing.T){}
+	for name, request := range map[string]string{
+		"mucp":            muCP("Echo.Call", large),
+		"mucp, stream":    openStream("Echo.Count") + inStream("Echo.Count", flood),
+		"connect":         http1("Call", "application/json", large),
+		"connect, stream": http1("Count", "application/connect+json", envelope),
+		"grpcweb":         http1("Count", "application/grpc-web+json", envelope),
+		"page":            "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+	} {
+		tests[name] = func(t *testing.T) {
+			conn := dial(t, address)
+			defer conn.Close()
+			for { // as long as it goes: what is closed cannot be written
+				if _, err := io.WriteString(conn, request); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("the connection is still open after 10s")
+				} else if err == nil {
+					continue
+				}
+				return
+			}
+		}
+	}
+	atOnce(t, tests)
+}
