@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -74,7 +76,7 @@ func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect
 	c.SetReplies(conn.ResponseHeader(), conn.ResponseTrailer())
 	c.OnSendHeader(func() error { return conn.Send(nil) })
 	box := &inbox{messages: &connectStream{conn: conn}, one: !m.callerStreams}
-	if err := s.serve(ctx, c, m, conn.RequestHeader().Get("Content-Type"), box); err != nil {
+	if err := box.answer(s.serve(ctx, c, m, conn.RequestHeader().Get("Content-Type"), box)); err != nil {
 		return rpcerr.From(err).Connect()
 	}
 	return nil
@@ -148,30 +150,39 @@ func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 		}
 		status := &statusWriter{ResponseWriter: w}
 		h.ServeHTTP(status, r)
-		if seen || status.code < http.StatusBadRequest {
-			return
+		if code := refusedCode(status); !seen && code != codes.OK {
+			s.refused(r, m, rpcerr.New(code, "unreadable", "the request could not be read"))
 		}
-		s.refused(r, m, status.code)
 	})
 }
 
 // refused runs the chain for a call that was answered already.
-func (s *Server) refused(r *http.Request, m *method, status int) {
+func (s *Server) refused(r *http.Request, m *method, err error) {
+	contentType := r.Header.Get("Content-Type")
 	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Headers: call.HTTP(r.Header)}
-	req := &request{
-		service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"),
-		bad: rpcerr.New(refusedCode(status), "unreadable", "the request could not be read"),
+	switch {
+	case isMuCP(r):
+		c.Protocol = call.MuCP
+	case strings.HasPrefix(contentType, "application/grpc-web"):
+		c.Protocol = call.GRPCWeb
 	}
+	req := &request{service: s.conf.Name, endpoint: m.endpoint, contentType: contentType, bad: err}
 	_ = m.run(call.NewContext(context.WithoutCancel(r.Context()), c), req, nil) // answered
 }
 
-// refusedCode is what the HTTP status of a refusal means. A content type that nobody
-// reads is the caller's fault, as it is at the other doors.
-func refusedCode(status int) codes.Code {
-	if status == http.StatusUnsupportedMediaType {
+// refusedCode is what connect-go has answered by itself to a call that it cannot read.
+// Whatever it calls that, it is the caller's fault.
+func refusedCode(w *statusWriter) codes.Code {
+	code := codes.OK
+	if w.code >= http.StatusBadRequest {
+		code = rpcerr.FromHTTP(w.code)
+	} else if n, err := strconv.ParseUint(w.Header().Get("Grpc-Status"), 10, 8); err == nil { // of gRPC-Web
+		code = codes.Code(n)
+	}
+	if code == codes.Internal || code == codes.Unknown {
 		return codes.InvalidArgument
 	}
-	return rpcerr.FromHTTP(status)
+	return code
 }
 
 // statusWriter remembers the status. Unwrap lets http.ResponseController through.

@@ -110,7 +110,7 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 		g.stream.out.enc, g.stream.bad = grpcEncoding(v[0])
 	}
 	g.call.OnSendHeader(g.stream.sendHeader)
-	err := s.serve(st.Context(), &g.call, m, "application/grpc", &g.box)
+	err := g.box.answer(s.serve(st.Context(), &g.call, m, "application/grpc", &g.box))
 	g.stream.finish()
 	if err != nil {
 		return rpcerr.From(err).GRPC(toMicro)
@@ -128,7 +128,8 @@ func grpcEncoding(contentType string) (encoding, error) {
 	case "json":
 		return jsonText, nil
 	}
-	return protobuf, rpcerr.Invalid("Content-Type", "%q is not served: use application/grpc+proto or application/grpc+json", contentType)
+	return protobuf, rpcerr.New(codes.Unimplemented, "unknown_codec",
+		"Content-Type: %q is not served: use application/grpc+proto or application/grpc+json", contentType)
 }
 
 // grpcCall is all that a call needs, in one piece of memory.
@@ -174,7 +175,9 @@ func (s *Server) serve(ctx context.Context, c *call.Call, m *method, contentType
 		return s.leaving(m.run(ctx, req, box))
 	}
 	in, out := m.newIn(), m.newOut()
-	req.bad = box.Recv(in)
+	if req.bad = box.Recv(in); req.bad != nil { // where it failed, the libraries cancel ctx
+		ctx = context.WithoutCancel(ctx)
+	}
 	req.body = in
 	if err := m.run(ctx, req, out); err != nil {
 		return err
@@ -198,6 +201,7 @@ type inbox struct {
 	lax  bool // with one: do not await the close
 	got  bool
 	last error
+	told error // instead of what the handler returns
 }
 
 var _ server.Stream = (*inbox)(nil)
@@ -218,13 +222,31 @@ func (b *inbox) Recv(m any) error {
 		return rpcerr.New(codes.Unimplemented, "no_request", "the call has no request message")
 	case err != nil:
 		b.last = err
-		return err
+		return b.blame(err)
 	}
 	b.got = true
 	if b.one && !b.lax {
-		return b.ended()
+		return b.blame(b.ended())
 	}
 	return nil
+}
+
+// blame makes the caller's fault of what a library calls internal: a message that it
+// cannot read. The protocols want that code nevertheless, so the caller gets it.
+func (b *inbox) blame(err error) error {
+	if rpcerr.Code(err) != codes.Internal {
+		return err
+	}
+	b.told = err
+	return rpcerr.Invalid("request", "%s", brief(rpcerr.From(err).Message))
+}
+
+// answer is what the caller gets for err.
+func (b *inbox) answer(err error) error {
+	if err != nil && b.told != nil {
+		return b.told
+	}
+	return err
 }
 
 // ended awaits the caller's close and refuses a second message.

@@ -63,7 +63,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	} else {
 		WriteError(w, err)
 	}
-	s.refused(r, s.table.unknown, rpcerr.HTTP(rpcerr.Code(err)))
+	s.refused(r, s.table.unknown, err)
 }
 
 // WriteError answers err as the Connect protocol does, for doors of their own.

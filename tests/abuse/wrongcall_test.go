@@ -44,6 +44,7 @@ func wrongCalls() []wrongCall {
 			name: "unknown encoding", change: func(r *request) { r.as += "+xml" },
 			code: codes.InvalidArgument, says: "+xml",
 			differs: []difference{
+				{"grpc+", codes.Unimplemented, http.StatusOK, "the conformance suite of Connect wants it"},
 				{"connect", codes.Unknown, http.StatusUnsupportedMediaType, "as above"},
 				{"grpcweb", codes.Unknown, http.StatusUnsupportedMediaType, "as above"},
 			},

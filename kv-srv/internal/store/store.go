@@ -83,7 +83,7 @@ type Query struct {
 type Page struct {
 	Items   []Item
 	More    bool   // there are items after the last one
-	Version uint64 // watching from it misses no change to the page
+	Version uint64 // watching from it misses no change to the page; 0 only where nothing can be watched
 }
 
 // Kind is what happened to an item.
@@ -102,7 +102,7 @@ const (
 // Event is one change. Of an item that is gone it has the key alone.
 type Event struct {
 	Kind    Kind
-	Version uint64 // where to go on from
+	Version uint64 // where to go on from; grows from event to event, but for Progress
 	Item    Item
 }
 
@@ -112,7 +112,9 @@ type Event struct {
 const RequestMemory = 10 * time.Minute
 
 // A Store keeps items in namespaces. Its methods may be called at once, with valid
-// arguments: the handler checks them. Each driver passes the tests of storetest.
+// arguments: the handler checks them. A method whose ctx is done returns the error of
+// ctx, wrapped or bare. What needs room, and be it for a request ID or a watcher, may
+// return ErrFull. Each driver passes the tests of storetest.
 type Store interface {
 	// Get returns the item under key, or ErrNotFound.
 	Get(ctx context.Context, namespace, key string) (Item, error)
@@ -121,11 +123,11 @@ type Store interface {
 	// (IfVersion, also where there is no item), ErrFull.
 	Put(ctx context.Context, namespace string, w Write) (uint64, error)
 
-	// Delete removes an item, or returns ErrNotFound or ErrVersion.
+	// Delete removes an item, or returns ErrNotFound (also with IfVersion) or ErrVersion.
 	Delete(ctx context.Context, namespace string, r Removal) error
 
-	// Increment adds to the number under a key, 0 where there is none, keeps the
-	// expiry of an item that is there, and returns the sum and the new version, or
+	// Increment adds to the number under a key, 0 where there is none, keeps the expiry
+	// and metadata of an item that is there, and returns the sum and the new version, or
 	// ErrNotNumber, ErrOverflow, ErrFull. A number is stored as decimal text.
 	Increment(ctx context.Context, namespace string, a Addition) (int64, uint64, error)
 
