@@ -81,9 +81,7 @@ func (s *Server) admitGRPC(ctx context.Context, info *tap.Info) (context.Context
 	if a.method == nil {
 		a.method = s.table.unknown
 	}
-	if _, ok := ctx.Deadline(); !a.method.unary() {
-		ctx, a.release = s.streamContext(ctx) // so that it ends Recv as well
-	} else if !ok {
+	if _, ok := ctx.Deadline(); !ok && a.method.unary() {
 		ctx, a.release = context.WithTimeout(ctx, s.conf.Timeout)
 	}
 	return context.WithValue(ctx, admissionKey{}, a), nil
@@ -216,7 +214,7 @@ func (b *inbox) Recv(m any) error {
 	if b.one && b.got {
 		return io.EOF
 	}
-	err := b.recv(m)
+	err := b.next(m)
 	switch {
 	case errors.Is(err, io.EOF) && b.one:
 		return rpcerr.New(codes.Unimplemented, "no_request", "the call has no request message")
@@ -229,6 +227,22 @@ func (b *inbox) Recv(m any) error {
 		return b.blame(b.ended())
 	}
 	return nil
+}
+
+// next is recv. That of a caller that may say nothing for long ends with the stream's
+// context: what the libraries know of ends with the caller alone.
+func (b *inbox) next(m any) error {
+	if b.one {
+		return b.recv(m)
+	}
+	got := make(chan error, 1)
+	go func() { got <- b.recv(m) }() // ends with the call
+	select {
+	case err := <-got:
+		return err
+	case <-b.ctx.Done():
+		return b.ctx.Err()
+	}
 }
 
 // blame makes the caller's fault of what a library calls internal: a message that it
