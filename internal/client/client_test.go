@@ -176,11 +176,11 @@ func TestRetries(t *testing.T) {
 		calls      [2]int64
 		want, then codes.Code
 	}{
-		"well":             {[]string{live}, &echopb.CallRequest{}, [2]int64{1, 1}, [2]int64{1, 1}, codes.OK, codes.OK},
-		"away, then there": {[]string{nobody(t), live}, &echopb.CallRequest{}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
-		"away for longer":  {[]string{nobody(t), nobody(t), live}, &echopb.CallRequest{}, [2]int64{1, 3}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
-		"away":             {[]string{nobody(t)}, &echopb.CallRequest{}, [2]int64{1, 3}, [2]int64{}, codes.Unavailable, codes.Unavailable},
-		"lost, then there": {[]string{hangUp(t), live}, &echopb.CallRequest{}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
+		"well":             {[]string{live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 1}, [2]int64{1, 1}, codes.OK, codes.OK},
+		"away, then there": {[]string{nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
+		"away for longer":  {[]string{nobody(t), nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 3}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
+		"away":             {[]string{nobody(t)}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 3}, [2]int64{}, codes.Unavailable, codes.Unavailable},
+		"lost, then there": {[]string{hangUp(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
 		"draining":         {[]string{live}, refusal(codes.Unavailable), [2]int64{1, 3}, [2]int64{1, 3}, codes.Unavailable, codes.Unavailable},
 		"refused":          {[]string{live}, refusal(codes.ResourceExhausted), [2]int64{1, 1}, [2]int64{1, 1}, codes.ResourceExhausted, codes.ResourceExhausted},
 		"a fault":          {[]string{live}, refusal(codes.Internal), [2]int64{1, 1}, [2]int64{1, 1}, codes.Internal, codes.Internal},

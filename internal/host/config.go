@@ -3,6 +3,11 @@ package host
 import (
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/micro/platform/internal/port"
@@ -67,9 +72,43 @@ func (s Service) config(v *setting.Values) config {
 	if err := c.level.UnmarshalText([]byte(v.String("PLATFORM_LOG"))); err != nil {
 		v.Fail("PLATFORM_LOG", "%q is none of debug, info, warn, error", v.String("PLATFORM_LOG"))
 	}
+	if c.advertise != "" && !reachable(c.advertise) {
+		v.Fail(prefix+"_ADVERTISE", "%q is no host or host:port such as kv.example or 192.0.2.1:8106", c.advertise)
+	}
+	for _, name := range c.hosts {
+		if !named(name) {
+			v.Fail("PLATFORM_HOSTS", "%q is no name such as kv.example", name)
+		}
+	}
+	if s := v.String("OTEL_EXPORTER_OTLP_ENDPOINT"); s != "" { // OpenTelemetry would go on without it
+		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			v.Fail("OTEL_EXPORTER_OTLP_ENDPOINT", "not a URL such as http://localhost:4317")
+		}
+	}
 	c.insecure = v.Bool("PLATFORM_INSECURE")
 	if err := port.Exposed(c.address); err != nil && !c.insecure {
 		v.Fail(prefix+"_ADDRESS", "%w", err)
 	}
 	return c
+}
+
+// reachable tells whether s is a host, with or without a port, that others can dial.
+func reachable(s string) bool {
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return false
+		}
+		host = h
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil || named(host)
+}
+
+// named tells whether s has the form of a host's name.
+func named(s string) bool {
+	return s != "" && strings.Trim(s, ".-") == s && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	})
 }

@@ -84,7 +84,13 @@ func Run(ctx context.Context, p Process, services ...Service) error {
 			return err
 		}
 	}()
-	return errors.Join(err, stopAll(hosts))
+	err = errors.Join(err, stopAll(hosts))
+	select {
+	case late := <-failed: // of work that was to end
+		return errors.Join(err, late)
+	default:
+		return err
+	}
 }
 
 // readSettings finds every wrong setting of every service before any of them starts.

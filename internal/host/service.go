@@ -110,6 +110,7 @@ func (h *Host) DataDir() (string, error) {
 
 // stop ends the service.
 func (h *Host) stop() error {
+	h.Ready("stop", func(context.Context) error { return errors.New("stopping") }) // while it is still registered
 	return errors.Join(h.port.Stop(), h.Close())
 }
 

@@ -3,6 +3,7 @@ package port
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -89,10 +90,14 @@ type connectStream struct {
 
 func (c *connectStream) recv(msg any) error {
 	in := frame{msg: msg}
-	if err := c.conn.Receive(&in); err != nil {
-		return err
+	err := c.conn.Receive(&in)
+	switch {
+	case err == nil:
+		return in.bad
+	case errors.Is(err, io.EOF): // wrapped, and handlers compare with ==
+		return io.EOF
 	}
-	return in.bad
+	return err
 }
 
 func (c *connectStream) send(msg any) error { return c.conn.Send(&frame{msg: msg}) }

@@ -248,7 +248,7 @@ func (b *inbox) next(m any) error {
 // blame makes the caller's fault of what a library calls internal: a message that it
 // cannot read. The protocols want that code nevertheless, so the caller gets it.
 func (b *inbox) blame(err error) error {
-	if rpcerr.Code(err) != codes.Internal {
+	if errors.Is(err, io.EOF) || rpcerr.Code(err) != codes.Internal {
 		return err
 	}
 	b.told = err

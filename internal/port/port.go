@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,7 +160,7 @@ func (s *Server) Start() error {
 	}
 	s.listener = l
 	s.grpc = s.newGRPC() // only here: it has goroutines
-	split := newSplitter(s.draining, l, s.conf.Patience, s.conf.Timeout, s.conf.MaxConns, s.conf.Refused)
+	split := newSplitter(s.base, s.draining, l, s.conf.Patience, s.conf.Timeout, s.conf.MaxConns, s.conf.Refused)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.conf.Patience,
@@ -212,19 +213,18 @@ func (s *Server) close(patience time.Duration) error {
 	s.drain()
 	ctx, cancel := context.WithTimeout(s.base, patience)
 	defer cancel()
+	stop := context.AfterFunc(ctx, s.kill) // cuts off who is connected then
+	defer stop()
 	var doors errgroup.Group
 	doors.Go(func() error { return s.drainHTTP(ctx) })
-	doors.Go(func() error {
-		stop := context.AfterFunc(ctx, s.grpc.Stop)
-		defer stop()
-		s.grpc.GracefulStop()
-		return nil
-	})
+	doors.Go(func() error { return s.drainGRPC(ctx) })
 	doors.Go(func() error {
 		return s.drainStreams(ctx)
 	})
-	err := errors.Join(s.listener.Close(), doors.Wait())
-	return errors.Join(err, s.serving.Wait())
+	if err := errors.Join(s.listener.Close(), doors.Wait()); err != nil {
+		return err // what serves waits for what does not end
+	}
+	return s.serving.Wait()
 }
 
 func (s *Server) drainHTTP(ctx context.Context) error {
@@ -234,12 +234,20 @@ func (s *Server) drainHTTP(ctx context.Context) error {
 	return nil
 }
 
-// drainStreams closes the connections of streams that go on after ctx, and gives their
-// handlers a second to notice.
-func (s *Server) drainStreams(ctx context.Context) error {
+func (s *Server) drainGRPC(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.grpc.Stop)
+	defer stop()
+	return s.ended(ctx, s.grpc.GracefulStop) // waits for handlers, whatever Stop does
+}
+
+// drainStreams waits for the streams of go-micro RPC, which net/http does not know.
+func (s *Server) drainStreams(ctx context.Context) error { return s.ended(ctx, s.streams.Wait) }
+
+// ended runs wait. What goes on after ctx has a second to notice.
+func (s *Server) ended(ctx context.Context, wait func()) error {
 	ended := make(chan struct{})
 	go func() { // ends with the last handler
-		s.streams.Wait()
+		wait()
 		close(ended)
 	}()
 	select {
@@ -247,12 +255,11 @@ func (s *Server) drainStreams(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.kill()
 	select {
 	case <-ended:
 		return nil
 	case <-time.After(time.Second):
-		return fmt.Errorf("a stream of %s does not end with its context", s.conf.Name)
+		return fmt.Errorf("a call of %s does not end with its context", s.conf.Name)
 	}
 }
 
@@ -293,5 +300,5 @@ func advertised(advertise string, addr net.Addr) string {
 		return advertise
 	}
 	_, port, _ := net.SplitHostPort(addr.String())
-	return net.JoinHostPort(advertise, port)
+	return net.JoinHostPort(strings.Trim(advertise, "[]"), port)
 }

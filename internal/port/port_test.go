@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"testing"
@@ -109,9 +110,7 @@ func post(t *testing.T, url, body string, header http.Header) (int, http.Header,
 		t.Fatal(err)
 	}
 	req.Header = http.Header{"Content-Type": {"application/json"}}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	return do(t, req)
 }
 

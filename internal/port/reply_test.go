@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -216,9 +217,7 @@ func TestCall(t *testing.T) {
 			c := connect.NewClient[echopb.CallRequest, echopb.CallResponse](
 				&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+address+"/micro.test.v1.Echo/Call", connect.WithGRPCWeb())
 			req := connect.NewRequest(&echopb.CallRequest{})
-			for k, v := range want {
-				req.Header()[k] = v
-			}
+			maps.Copy(req.Header(), want)
 			_, err := c.CallUnary(limited(t), req)
 			return err
 		},

@@ -13,7 +13,8 @@ import (
 // splitter accepts connections and hands those that open with HTTP/2, which without
 // TLS only gRPC clients do, to grpc and all others to web.
 type splitter struct {
-	draining  context.Context //nolint:containedctx // ends connections that have not said what they are
+	base      context.Context //nolint:containedctx // ends all connections
+	draining  context.Context //nolint:containedctx // ends those that have not said what they are
 	listener  net.Listener
 	web, grpc *half
 	patience  time.Duration // for the first bytes
@@ -23,9 +24,9 @@ type splitter struct {
 	refused   func() // counts a connection over the limit
 }
 
-func newSplitter(draining context.Context, l net.Listener, patience, leave time.Duration, most int, refused func()) *splitter {
+func newSplitter(base, draining context.Context, l net.Listener, patience, leave time.Duration, most int, refused func()) *splitter {
 	return &splitter{
-		draining: draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()), patience: patience, leave: leave, most: int64(most), refused: refused,
+		base: base, draining: draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()), patience: patience, leave: leave, most: int64(most), refused: refused,
 	}
 }
 
@@ -45,7 +46,8 @@ func (s *splitter) run() error {
 			s.refused()
 			_ = c.Close()
 		default:
-			go s.choose(&conn{Conn: c, closed: func() { s.open.Add(-1) }})
+			stop := context.AfterFunc(s.base, func() { _ = c.Close() })
+			go s.choose(&conn{Conn: c, closed: func() { stop(); s.open.Add(-1) }})
 		}
 	}
 }

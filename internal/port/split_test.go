@@ -93,8 +93,8 @@ func TestConnections(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for !answers(open()) { // once the server has noticed
-		if limited(t).Err() != nil {
+	for ctx := limited(t); !answers(open()); { // until the server has noticed
+		if ctx.Err() != nil {
 			t.Fatal("no room after a connection was closed")
 		}
 	}

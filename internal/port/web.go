@@ -25,9 +25,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody { // net/http reads what nobody here does
 		_ = conn.SetReadDeadline(time.Now().Add(s.conf.Timeout)) // fails on a closed connection: so will the read
 	}
-	if r.ProtoMajor == 1 && r.TransferEncoding != nil {
+	if r.ProtoMajor == 1 && r.TransferEncoding != nil && !isMuCP(r) {
 		// It may have had a Content-Length as well, which net/http hides. A proxy in front
 		// may go by that and see another end: after it nothing is read (RFC 9112, 6.1).
+		// go-micro's clients send each empty message so, and keep the connection.
 		w.Header().Set("Connection", "close")
 	}
 	if !s.hosts.allow(r.Host) {

@@ -40,7 +40,11 @@ func TestMain(m *testing.M) {
 	case "keeper":
 		host.Main(keeper())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir) // below the system's folder of temporary files
+	}
+	os.Exit(code)
 }
 
 // startKV runs kv-srv until the end of the test and returns its address. No call to it

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,8 +126,8 @@ func TestEndlessMessageGRPC(t *testing.T) {
 				want = codes.Unimplemented
 			}
 			a.expect(t, m, want)
-			if body.n > 64<<20 {
-				t.Errorf("%d MiB were taken", body.n>>20)
+			if n := body.n.Load(); n > 64<<20 {
+				t.Errorf("%d MiB were taken", n>>20)
 			}
 			if got := allocated() - before; got > 64<<20 {
 				t.Errorf("the refusal took %d MiB of memory", got>>20)
@@ -138,11 +139,11 @@ func TestEndlessMessageGRPC(t *testing.T) {
 // counter counts what is read of it.
 type counter struct {
 	io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }

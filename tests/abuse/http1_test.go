@@ -35,6 +35,8 @@ func TestPipelining(t *testing.T) {
 func TestSmuggling(t *testing.T) {
 	smuggled := muCP("Echo.Call", "{}")
 	head := "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nMicro-Endpoint: Echo.Collect\r\n"
+	// Of go-micro RPC, whose clients send empty messages in chunks, net/http hides it.
+	unary := "POST /micro.test.v1.Echo/Call HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(smuggled))
 	for name, request := range map[string]string{
 		"two lengths":                      head + "Content-Length: 0\r\n" + length + "\r\n" + smuggled,
@@ -57,8 +59,8 @@ func TestSmuggling(t *testing.T) {
 		"carriage return alone":            head + "X: a\rContent-Length: 0\r\n\r\n" + smuggled,
 		"no host":                          "POST / HTTP/1.1\r\nMicro-Endpoint: Echo.Collect\r\nContent-Length: 0\r\n\r\n" + smuggled,
 		"two hosts":                        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n" + smuggled,
-		"length and transfer encoding":     head + length + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
-		"transfer encoding and length":     head + "Transfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + smuggled,
+		"length and transfer encoding":     unary + length + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
+		"transfer encoding and length":     unary + "Transfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + smuggled,
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := startEcho(t, nil)

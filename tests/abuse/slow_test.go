@@ -18,6 +18,7 @@ func quick() map[string]string { return map[string]string{"PLATFORM_TIMEOUT": "1
 // TestSlowSender sends a byte every 100 ms. Nobody may be kept waiting that way for
 // longer than the time that a message has to arrive.
 func TestSlowSender(t *testing.T) {
+	t.Parallel()
 	const (
 		host   = "Host: 127.0.0.1\r\n"
 		length = "Content-Length: 1000\r\n\r\n"

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// flood is a stream that never ends by itself: 100 GiB.
-const flood = `{"count":1000000,"size":100000}`
+// flood is a stream that does not end within a test: 20 TiB.
+const flood = `{"count":2000000000,"size":10000}`
 
 // TestStalledReader opens streams and reads the first message alone. What the service
 // keeps for such a caller is bounded, and ends when the caller goes.
@@ -41,7 +41,7 @@ func TestStalledReader(t *testing.T) {
 			address := startEcho(t, nil)
 			serveEcho(t, address)
 			before := usage()
-			const callers = 20
+			const callers = 10
 			for range callers {
 				defer open(t, address)()
 			}
@@ -101,6 +101,7 @@ func serveEcho(t *testing.T, address string) {
 // TestReaderThatStays is a caller that neither reads nor goes. It has as long as a
 // message may take to leave.
 func TestReaderThatStays(t *testing.T) {
+	t.Parallel()
 	const put = "POST /micro.test.v1.Echo/"
 	large := fmt.Sprintf(`{"payload":%q}`, strings.Repeat("AAAA", 500_000))
 	envelope := string(envelope(0, []byte(flood)))

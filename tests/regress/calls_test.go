@@ -56,6 +56,19 @@ func TestSequentialCalls(t *testing.T) {
 	}
 }
 
+// TestEmptyMessages: go-micro's client sends an empty message in chunks, and does not
+// look whether a connection of its pool is still open.
+func TestEmptyMessages(t *testing.T) {
+	t.Parallel()
+	c := stock(t, start(t, &echo.Handler{}), "application/protobuf")
+	for i := range 200 {
+		ctx := limited(t, 5*time.Second)
+		if _, err := c.Call(ctx, &echopb.CallRequest{}, mclient.Unary(ctx, false)...); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+}
+
 // TestStream: go-micro's server queues slices of a buffer that it writes over.
 func TestStream(t *testing.T) {
 	t.Parallel()
