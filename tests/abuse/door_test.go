@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -61,7 +62,7 @@ func (r request) path() string {
 }
 
 // An answer is what a protocol made of an error. The code OK stands for a response.
-type answer struct {
+type answer struct { //nolint:recvcheck // what reads it has a value, what fills it a pointer
 	code    codes.Code
 	message string
 	field   string        // where the protocol has a place for it
@@ -86,9 +87,7 @@ func (r request) post(t testing.TB, client *http.Client, contentType, path strin
 		t.Fatal(err)
 	}
 	req.Header = http.Header{"Content-Type": {contentType}}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	if host := r.header.Get("Host"); host != "" {
 		req.Host = host
 	}
@@ -125,9 +124,7 @@ func viaMuCP(contentType string) func(testing.TB, request) answer {
 			return muCPStream(t, contentType, r)
 		}
 		h := http.Header{"Micro-Endpoint": {r.method}, "Micro-Service": {"kv-srv"}}
-		for name, values := range r.header {
-			h[name] = values
-		}
+		maps.Copy(h, r.header)
 		r.header = h
 		rsp, _ := r.post(t, newClient(false), contentType, "/", r.body)
 		return muCPAnswer(t, rsp, time.Since(begin))
@@ -204,8 +201,8 @@ func viaGRPC(contentType string, http2 bool) func(testing.TB, request) answer {
 		if r.header == nil {
 			r.header = http.Header{}
 		}
-		if r.header.Get("Te") == "" && http2 {
-			r.header.Set("Te", "trailers")
+		if r.header.Get("TE") == "" && http2 {
+			r.header.Set("TE", "trailers")
 		}
 		rsp, body := r.post(t, newClient(http2), contentType, r.path(), framed(r))
 		a := answer{status: rsp.StatusCode, took: time.Since(begin)}

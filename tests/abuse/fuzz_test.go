@@ -85,9 +85,9 @@ func (m *modest) Count(ctx context.Context, req *echopb.CountRequest, st echopb.
 
 // fuzzed runs a service that loses its patience quickly, and tells whether anything in
 // it has panicked: net/http and the chain recover.
-func fuzzed(f *testing.F, s host.Service) (address string, panicked *alarm) {
+func fuzzed(f *testing.F, s host.Service) (string, *alarm) {
 	f.Helper()
-	panicked = &alarm{}
+	panicked := &alarm{}
 	started, done := make(chan []host.Running, 1), make(chan error, 1)
 	ctx, stop := context.WithCancel(context.WithoutCancel(f.Context()))
 	go func() {

@@ -71,7 +71,7 @@ func TestSmuggling(t *testing.T) {
 			if strings.Count(said, "HTTP/1.1") != 1 {
 				t.Errorf("got %q", said)
 			}
-			if served := metric(t, address, `rpc_server_requests_total\{code="ok",endpoint="Echo.Call".*`); served != "" {
+			if served := metric(t, address, `rpc_server_requests_total\{code="ok",endpoint="Echo.Call",protocol="mucp".*`); served != "" {
 				t.Errorf("the smuggled call was served: %s", served)
 			}
 		})

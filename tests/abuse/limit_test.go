@@ -54,7 +54,8 @@ func TestTooManyCalls(t *testing.T) {
 			await(t, "room for others", func() string { return inFlight.FindString(metrics(t, address)) })
 			for _, d := range doors() {
 				r := request{address: address, method: c.method, stream: c.stream, body: map[bool][]byte{true: []byte("{}")}[d.json]}
-				d.call(t, r).expect(t, d.name+", when there is room", codes.OK)
+				got := d.call(t, r)
+				got.expect(t, d.name+", when there is room", codes.OK)
 			}
 		})
 	}
@@ -116,7 +117,8 @@ func TestAbsurdTimeoutElsewhere(t *testing.T) {
 			}
 			for value, want := range c.want {
 				r := request{address: address, method: "Echo.Call", body: map[bool][]byte{true: []byte("{}")}[d.json], header: http.Header{c.header: {value}}}
-				d.call(t, r).expect(t, d.name+" "+value, want)
+				got := d.call(t, r)
+				got.expect(t, d.name+" "+value, want)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,9 +85,7 @@ func begin(t testing.TB, path string, env map[string]string, args ...string) *pr
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = []string{"HOME=" + p.cmd.Dir}
 	all := map[string]string{"KV_ADDRESS": "127.0.0.1:0", "ECHO_ADDRESS": "127.0.0.1:0", "KEEPER_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}
-	for name, value := range env {
-		all[name] = value
-	}
+	maps.Copy(all, env)
 	for name, value := range all {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)
 	}
@@ -106,9 +105,7 @@ func again(t testing.TB, service string, env map[string]string) *process {
 		t.Fatal(err)
 	}
 	all := map[string]string{"ABUSE_SERVICE": service}
-	for name, value := range env {
-		all[name] = value
-	}
+	maps.Copy(all, env)
 	return begin(t, path, all)
 }
 

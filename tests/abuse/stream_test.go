@@ -112,7 +112,7 @@ func TestLeavingStreamElsewhere(t *testing.T) {
 			continue
 		}
 		body := append(envelope(0, map[bool][]byte{true: []byte("{}")}[d.json]), 0, 0)
-		for n := range len(body) {
+		for n := range body {
 			leaveEarly(t, address, contentType(d, true), strings.HasPrefix(d.name, "grpc+"), body[:n])
 		}
 	}

@@ -78,7 +78,7 @@ func commands(t *testing.T) []command {
 // serve runs make run until the test ends, and waits for what it says.
 func serve(t *testing.T, c command) {
 	t.Helper()
-	run := exec.Command("sh", "-c", c.line) //nolint:gosec,noctx // the README's; ended below with all its children
+	run := exec.Command("sh", "-c", c.line)
 	run.Dir = "../.."
 	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := run.StdoutPipe()
