@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v5/registry"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -490,6 +491,34 @@ func TestObserved(t *testing.T) {
 	want := []string{"INFO listening echo-srv   " + r.address["echo-srv"], "DEBUG call echo-srv Echo.Call default/greeting "}
 	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
+	}
+}
+
+// TestNames: a service's name begins its settings, and its metrics stand beside ours.
+func TestNames(t *testing.T) {
+	for name, setting := range map[string]string{"kv-srv": "KV_ADDRESS", "greeter": "GREETER_ADDRESS", "my.greeter-2-srv": "MY_GREETER_2_ADDRESS"} {
+		t.Run(name, func(t *testing.T) {
+			free := run(t, process(t, nil), service("free-srv", nothing)) // has a port that it then leaves
+			free.stop()
+			if err := free.end(); err != nil {
+				t.Fatal(err)
+			}
+			r := run(t, process(t, map[string]string{setting: free.address["free-srv"]}), service(name, func(_ context.Context, h *host.Host) error {
+				c := prometheus.NewCounter(prometheus.CounterOpts{Name: "greetings_total", Help: "Greetings."})
+				c.Add(7)
+				return h.Metrics().Register(c)
+			}))
+			if r.address[name] != free.address["free-srv"] {
+				t.Errorf("%s is not read: it listens on %s", setting, r.address[name])
+			}
+			if _, got := get(t, "http://"+r.address[name]+"/metrics"); !strings.Contains(got, "\ngreetings_total 7\n") {
+				t.Error("its own metrics are not there")
+			}
+			r.stop()
+			if err := r.end(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

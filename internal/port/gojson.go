@@ -3,6 +3,7 @@ package port
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -67,14 +68,19 @@ func mendValue(v any, d protoreflect.MessageDescriptor, replace func(any)) bool 
 		return false
 	}
 	var m proto.Message
-	seconds, nanos := number(fields["seconds"]), number(fields["nanos"])
 	switch d.FullName() {
 	case "google.protobuf.Duration":
-		m = &durationpb.Duration{Seconds: seconds, Nanos: int32(nanos)} //nolint:gosec // Marshal checks
+		m = new(durationpb.Duration)
 	case "google.protobuf.Timestamp":
-		m = &timestamppb.Timestamp{Seconds: seconds, Nanos: int32(nanos)} //nolint:gosec // Marshal checks
+		m = new(timestamppb.Timestamp)
 	default:
 		return mendFields(fields, d)
+	}
+	for name, v := range fields {
+		fd := m.ProtoReflect().Descriptor().Fields().ByTextName(name)
+		if fd == nil || !setNumber(m.ProtoReflect(), fd, v) {
+			return false // what it means is not to be guessed
+		}
 	}
 	text, err := protojson.Marshal(m)
 	if err != nil {
@@ -84,8 +90,20 @@ func mendValue(v any, d protoreflect.MessageDescriptor, replace func(any)) bool 
 	return true
 }
 
-func number(v any) int64 {
-	n, _ := v.(json.Number)
-	i, _ := n.Int64()
-	return i
+// setNumber returns false for what is no whole number of the field's size.
+func setNumber(m protoreflect.Message, fd protoreflect.FieldDescriptor, v any) bool {
+	text, ok := v.(json.Number)
+	if !ok {
+		return false
+	}
+	bits, value := 64, protoreflect.ValueOfInt64
+	if fd.Kind() == protoreflect.Int32Kind {
+		bits, value = 32, func(n int64) protoreflect.Value { return protoreflect.ValueOfInt32(int32(n)) } //nolint:gosec // has 32 bits
+	}
+	n, err := strconv.ParseInt(text.String(), 10, bits)
+	if err != nil {
+		return false
+	}
+	m.Set(fd, value(n))
+	return true
 }

@@ -47,7 +47,7 @@ func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *meth
 	ctx, cancel := s.streamContext(call.NewContext(s.base, c))
 	defer cancel()
 	st := &muCPStream{
-		server: s, conn: nc, enc: enc, header: answerHeader(r.Header), arrivals: make(chan arrival, 16), keep: m.callerStreams,
+		server: s, conn: nc, enc: enc, header: answerHeader(r.Header), arrivals: make(chan arrival, 1), keep: m.callerStreams,
 		req: &request{service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"), stream: true, bad: bad},
 		ctx: ctx,
 	}
@@ -82,9 +82,9 @@ type muCPStream struct {
 	ctx      context.Context //nolint:containedctx // server.Stream has a method for it
 	req      *request
 	enc      encoding
-	header   []byte // of each answer, without its length
-	keep     bool   // the caller may send more than the request
-	arrivals chan arrival
+	header   []byte       // of each answer, without its length
+	keep     bool         // the caller may send more than the request
+	arrivals chan arrival // one may wait: more would fill the memory
 	got      bool
 
 	mu     sync.Mutex // guards what follows
@@ -154,7 +154,7 @@ func (m *muCPStream) tell(n int, err error) {
 	}
 	select {
 	case m.arrivals <- arrival{err: m.server.unreadable(err)}:
-	case <-m.ctx.Done():
+	default: // what waits comes first, then the end
 	}
 }
 

@@ -1,9 +1,11 @@
 package port_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -59,6 +61,24 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// TestHalfDuplex: over HTTP/1.1, a caller of the Connect protocol may send all before it
+// reads.
+func TestHalfDuplex(t *testing.T) {
+	address := run(t)
+	envelope := func(flag byte, text string) string {
+		return string(append(binary.BigEndian.AppendUint32([]byte{flag}, uint32(len(text))), text...))
+	}
+	for path, want := range map[string]string{
+		"/Echo/Chat":    envelope(0, `{"text":"a"}`) + envelope(0, `{"text":"b"}`) + envelope(2, `{}`),
+		"/Echo/Collect": envelope(0, `{"count":2}`) + envelope(2, `{}`),
+	} {
+		code, _, got := post(t, "http://"+address+path, envelope(0, `{"text":"a"}`)+envelope(0, `{"text":"b"}`), http.Header{"Content-Type": {"application/connect+json"}})
+		if code != http.StatusOK || got != want {
+			t.Errorf("%s: got %d %q, want %q", path, code, got, want)
+		}
+	}
+}
+
 func TestCollect(t *testing.T) {
 	conn := dial(t, run(t))
 	for _, n := range []int32{0, 1, 100} {
@@ -80,6 +100,17 @@ func TestCollect(t *testing.T) {
 		}
 		if err := st.RecvMsg(got); !errors.Is(err, io.EOF) {
 			t.Errorf("after the answer: got %v, want EOF", err)
+		}
+	}
+}
+
+// TestEmptyMessages: go-micro's clients write an empty message in chunks, keep the
+// connection, and do not notice that it was closed.
+func TestEmptyMessages(t *testing.T) {
+	c := echopb.NewEchoService("echo-srv", micro(t, run(t), "application/protobuf"))
+	for i := range 10 {
+		if _, err := c.Call(limited(t), &echopb.CallRequest{}); err != nil {
+			t.Errorf("call %d: %v", i, err)
 		}
 	}
 }
