@@ -179,11 +179,11 @@ func TestHastyWriter(t *testing.T) {
 	var writers sync.WaitGroup
 	for range callers {
 		conn := dial(t, address)
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() })
 		send(t, conn, openStream("Echo.Chat"))
 		writers.Go(func() {
 			for n := 0; ; n++ {
-				_ = conn.SetWriteDeadline(time.Now().Add(soon)) // fails as the next line will
+				_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second)) // fails as the next line will
 				if _, err := io.WriteString(conn, message); err != nil {
 					return // no more is taken
 				}
