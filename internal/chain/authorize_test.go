@@ -123,3 +123,16 @@ func TestNothingReceived(t *testing.T) {
 		t.Errorf("got error %v, asked %v", err, j.asked)
 	}
 }
+
+// TestAuthorizePanic: grpc-go would end the process with it.
+func TestAuthorizePanic(t *testing.T) {
+	h := wrap(chain.New(with(t, func(c *chain.Config) {
+		c.Authorize = func(context.Context, *call.Call, []resource.Resource) (context.Context, error) { panic("no policy") }
+	})), func(context.Context, server.Request, any) error {
+		t.Error("the handler was called")
+		return nil
+	})
+	if got := rpcerr.Code(unary(t.Context(), h, call.HTTP{})); got != codes.Internal {
+		t.Errorf("got %v, want internal", got)
+	}
+}

@@ -37,7 +37,8 @@ type Config struct {
 }
 
 // New returns the wrappers, the first outermost. They expect a call.Call in the
-// context. Recovery is innermost, so that all others see a panic as an error.
+// context. Recovery is around all code that is not ours, so that the wrappers outside of
+// it see a panic as an error.
 func New(c Config) []server.HandlerWrapper {
 	find := &resource.Finder{}
 	return []server.HandlerWrapper{
@@ -45,9 +46,9 @@ func New(c Config) []server.HandlerWrapper {
 		access(c.Log, c.Slow, find),
 		measure(c.Metrics),
 		limit(c.MaxCalls, c.MaxStreams),
+		recovery(c.Log),
 		authorize(c.Authorize, find),
 		deadline(c.Timeout),
-		recovery(c.Log),
 	}
 }
 
