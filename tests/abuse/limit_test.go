@@ -33,7 +33,7 @@ func TestTooManyCalls(t *testing.T) {
 			running := `rpc_server_in_flight{endpoint="` + c.method + `",protocol="mucp"} 2`
 			await(t, running, func() string {
 				if all := metrics(t, address); !strings.Contains(all, running) {
-					return inFlight.FindString(all)
+					return "these are: " + inFlight.FindString(all)
 				}
 				return ""
 			})
