@@ -106,7 +106,7 @@ func metric(t testing.TB, address, name string) string {
 // await waits until missing returns "".
 func await(t testing.TB, what string, missing func() string) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -138,11 +138,11 @@ func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
 // dial opens a connection on which nothing takes longer than ten seconds.
 func dial(t testing.TB, address string) net.Conn {
 	t.Helper()
-	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(context.WithoutCancel(t.Context()), "tcp", address)
+	c, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(context.WithoutCancel(t.Context()), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() }) // may be closed already

@@ -72,13 +72,13 @@ func dialMany(t *testing.T, address string, n int, words []string) []net.Conn {
 	for d := range 8 {
 		dialers.Go(func() {
 			for i := d; i < n; i += 8 {
-				c, err := net.DialTimeout("tcp", address, 5*time.Second)
+				c, err := net.DialTimeout("tcp", address, 30*time.Second)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				conns[i] = c
-				_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // fails as the next line will
+				_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // fails as the next line will
 				if _, err := io.WriteString(c, words[i%len(words)]); err != nil {
 					t.Error(err)
 				}

@@ -111,7 +111,7 @@ func newClient(http2 bool) *http.Client {
 	p := new(http.Protocols)
 	p.SetHTTP1(!http2)
 	p.SetUnencryptedHTTP2(http2)
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Protocols: p, DisableKeepAlives: true, DisableCompression: true,
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{Protocols: p, DisableKeepAlives: true, DisableCompression: true,
 		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10},
 	}}
 }

@@ -71,7 +71,7 @@ func first(t *testing.T, r io.Reader) {
 // openHTTP opens Echo.Count in envelopes.
 func openHTTP(t *testing.T, address, contentType string, http2 bool) (leave func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	body := string(envelope(0, []byte(flood)))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/micro.test.v1.Echo/Count", strings.NewReader(body))
 	if err != nil {
