@@ -143,7 +143,7 @@ func TestCallAway(t *testing.T) {
 func TestCallStreams(t *testing.T) {
 	ended := make(chan string, 1)
 	p := hosttest.Run(t, nil, echo.Service(&echo.Handler{Ended: func(protocol string) { ended <- protocol }}))
-	c := command{t, process{registry: p.Registry}}
+	c := command{t, process{getenv: func(string) string { return "" }, registry: p.Registry}}
 	in, w := io.Pipe()
 	defer w.Close()
 	c.stdin, c.stdinTerminal = in, false

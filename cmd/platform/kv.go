@@ -68,10 +68,14 @@ func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func
 	if err != nil {
 		return err
 	}
+	secure, err := a.secure(cmd)
+	if err != nil {
+		return err
+	}
 	bounded, cancel := withTimeout(ctx, cmd, oneCall)
 	defer cancel()
 	// The client has addresses, and so asks no registry.
-	kv := kvclient.New(client.New(registry.NewMemoryRegistry(), a.log()),
+	kv := kvclient.New(client.New(registry.NewMemoryRegistry(), secure, a.log()),
 		kvclient.WithNamespace(cmd.String(flagNamespace)), kvclient.WithAddress(addresses...))
 	return kvAnswered(bounded, cmd, do(bounded, kv))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -38,10 +38,14 @@ func (a *app) connect(ctx context.Context, cmd *cli.Command, service string) (*p
 	if err != nil {
 		return nil, err
 	}
+	creds, err := a.credentials(cmd)
+	if err != nil {
+		return nil, err
+	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // spreads load, hides nothing
 	var away []string
 	for _, address := range all {
-		p, err := dial(ctx, address)
+		p, err := dial(ctx, address, creds)
 		if err == nil {
 			return p, nil
 		}
@@ -64,9 +68,9 @@ func notReflected(service, address string, err error) error {
 }
 
 // dial connects to an address and asks for the contract.
-func dial(ctx context.Context, address string) (*peer, error) {
+func dial(ctx context.Context, address string, creds credentials.TransportCredentials) (*peer, error) {
 	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
 		grpc.WithNoProxy(),
 		grpc.WithUserAgent(buildinfo.Line("platform")),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),

@@ -57,16 +57,18 @@ func (s *sink) Write(b []byte) (int, error) {
 
 // env is the environment with what the flags of cmd say instead.
 func (a *app) env(cmd *cli.Command) func(string) string {
-	u := cmd.String(flagRegistry)
-	if u == "" {
-		return a.getenv
+	instead := map[string]string{}
+	for name, flag := range map[string]string{
+		"PLATFORM_REGISTRY": flagRegistry, "PLATFORM_TLS_CA": flagCA, "PLATFORM_TLS_CERT": flagCert,
+		"PLATFORM_TLS_KEY": flagKey, "PLATFORM_TLS_SERVER_NAME": flagServerName,
+	} {
+		if value := cmd.String(flag); value != "" {
+			instead[name], instead[name+"_FILE"] = value, ""
+		}
 	}
 	return func(name string) string {
-		switch name {
-		case "PLATFORM_REGISTRY":
-			return u
-		case "PLATFORM_REGISTRY_FILE":
-			return ""
+		if value, ok := instead[name]; ok {
+			return value
 		}
 		return a.getenv(name)
 	}

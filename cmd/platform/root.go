@@ -16,6 +16,11 @@ const (
 	flagOutput   = "output"
 	flagRegistry = "registry"
 	flagVersion  = "version"
+
+	flagCA         = "ca"
+	flagCert       = "cert"
+	flagKey        = "key"
+	flagServerName = "server-name"
 )
 
 // root is the whole command line.
@@ -29,6 +34,10 @@ func (a *app) root() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, Value: "table", Usage: "`FORMAT`, table or json", Validator: outputs},
 			&cli.StringFlag{Name: flagRegistry, Usage: "`URL` of where services find each other (default: PLATFORM_REGISTRY, else mdns:)"},
+			&cli.StringFlag{Name: flagCA, Usage: "call by TLS services whose certificates come from CAs of `FILE`, or of the machine if it is system (default: PLATFORM_TLS_CA)"},
+			&cli.StringFlag{Name: flagCert, Usage: "`FILE` of the certificate to show them (default: PLATFORM_TLS_CERT)"},
+			&cli.StringFlag{Name: flagKey, Usage: "`FILE` of its private key (default: PLATFORM_TLS_KEY)"},
+			&cli.StringFlag{Name: flagServerName, Usage: "`NAME` that their certificates must be for (default: PLATFORM_TLS_SERVER_NAME, else the address)"},
 			&cli.BoolFlag{Name: flagVersion, Local: true, HideDefault: true, Usage: "print which build this is"},
 		},
 		Commands: []*cli.Command{a.serve(), a.list(), a.call(), a.kv(), help()},

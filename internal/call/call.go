@@ -4,6 +4,7 @@ package call
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"strings"
 
@@ -25,6 +26,10 @@ type Call struct {
 	Protocol string // one of the constants above
 	Stream   bool   // sends or takes more than one message
 	Peer     string // the caller's address
+
+	// Certificate is the caller's, of mutual TLS; nil where it has shown none. It was
+	// verified.
+	Certificate *x509.Certificate
 
 	// Headers are the caller's.
 	Headers Headers
@@ -56,6 +61,21 @@ func (c *Call) Header() http.Header {
 	all := http.Header{}
 	c.Headers.Each(func(name string, values []string) { all[http.CanonicalHeaderKey(name)] = values })
 	return all
+}
+
+// Identity is who the caller's certificate is for: its first URI (such as a SPIFFE ID),
+// else DNS name, else common name; empty without one.
+func (c *Call) Identity() string {
+	switch cert := c.Certificate; {
+	case cert == nil:
+		return ""
+	case len(cert.URIs) > 0:
+		return cert.URIs[0].String()
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0]
+	default:
+		return cert.Subject.CommonName
+	}
 }
 
 // OnSendHeader sets what SendHeader does.

@@ -74,6 +74,9 @@ func attrs(c *call.Call, e *rpcerr.Error, took time.Duration, id string, names [
 		slog.String("endpoint", c.Endpoint), slog.String("protocol", c.Protocol), slog.String("peer", c.Peer),
 		slog.Duration("took", took),
 	}
+	if identity := c.Identity(); identity != "" {
+		all = append(all, slog.String("identity", identity))
+	}
 	if id != "" {
 		all = append(all, slog.String("trace", id))
 	}

@@ -15,9 +15,9 @@ import (
 	merrors "go-micro.dev/v5/errors"
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/selector"
-	"go-micro.dev/v5/transport"
 	"google.golang.org/grpc/codes"
 
+	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/microlog"
 	"github.com/micro/platform/internal/rpcerr"
 	"github.com/micro/platform/internal/tracing"
@@ -27,14 +27,15 @@ import (
 const DefaultTimeout = 5 * time.Second
 
 // New returns a go-micro client that finds services in r, speaks protobuf, passes
-// traces on and does not retry. It makes no connection before the first call.
-func New(r registry.Registry, log *slog.Logger) client.Client {
+// traces on and does not retry. It calls by TLS unless secure is nil. It makes no
+// connection before the first call.
+func New(r registry.Registry, secure *certs.Source, log *slog.Logger) client.Client {
 	l := microlog.New(log)
 	return tracing.Wrap(client.NewClient(
 		client.Registry(r),
 		client.Selector(selector.NewSelector(selector.Registry(r), selector.WithLogger(l))),
 		client.Broker(broker.NewMemoryBroker()),
-		client.Transport(transport.NewHTTPTransport(transport.Logger(l))),
+		client.Transport(newTransport(secure, l)),
 		client.ContentType("application/protobuf"),
 		client.Retries(0),
 		client.WithLogger(l),

@@ -232,7 +232,7 @@ func TestAnswers(t *testing.T) {
 // TestNoAnswer: what no service has answered.
 func TestNoAnswer(t *testing.T) {
 	_, p := run(t)
-	alone := client.New(registry.NewMemoryRegistry(), slog.New(slog.DiscardHandler))
+	alone := client.New(registry.NewMemoryRegistry(), nil, slog.New(slog.DiscardHandler))
 	if _, err := call(t.Context(), alone, false, &echopb.CallRequest{}); err == nil || err.Code != codes.Unavailable || err.Reason != "unreachable" {
 		t.Errorf("nobody is registered: got %v", err)
 	}

@@ -144,9 +144,13 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 	if reg == nil {
 		reg = registries.Open(c.registry, log)
 	}
+	secure, err := c.certs.Client(log)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
 	h := &Host{
 		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c,
-		client: client.New(reg, log), metrics: prometheus.NewRegistry(), failed: failed,
+		client: client.New(reg, secure, log), metrics: prometheus.NewRegistry(), failed: failed,
 	}
 	// Calls in flight and work under way end when the host says so, not with ctx.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -168,28 +172,44 @@ func (h *Host) open(p Process) error {
 	if err != nil {
 		return err
 	}
-	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "server_connections_refused_total", Help: "Connections closed because there were too many."})
-	if err := h.metrics.Register(refused); err != nil {
+	refused, err := h.counter("server_connections_refused_total", "Connections closed because there were too many.")
+	if err != nil {
 		return err
+	}
+	failed, err := h.counter("server_handshakes_failed_total", "TLS handshakes that have failed.")
+	if err != nil {
+		return err
+	}
+	secure, err := h.conf.certs.Server(h.Log, port.Prepare)
+	if err != nil {
+		return &ConfigError{err}
 	}
 	tracer, shutdown, err := spans.Open(h.ctx, p.Getenv, h.Name, buildinfo.Version())
 	if err != nil {
 		return &ConfigError{err}
 	}
 	h.OnStop(shutdown)
-	h.port = port.New(h.ctx, port.Config{
-		Name: h.Name, Version: buildinfo.Version(), Address: h.conf.address, Advertise: h.conf.advertise, Registry: h.Registry,
-		Wrappers: chain.New(chain.Config{
-			Log: h.Log, Metrics: measured, Tracer: tracer, Propagator: tracing.Propagator(),
-			MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Timeout: h.conf.timeout, Slow: h.conf.slow,
-		}),
-		Ready: h.ready.err, MaxMessage: h.conf.maxMessage, MaxConns: h.conf.maxConns, Timeout: h.conf.timeout,
-		Patience: h.conf.timeout / 3, Drain: h.conf.drain, Hosts: h.conf.hosts, Insecure: h.conf.insecure, Refused: refused.Inc, Log: h.Log,
+	conf := h.conf.port()
+	conf.Name, conf.Version, conf.Registry, conf.Log = h.Name, buildinfo.Version(), h.Registry, h.Log
+	conf.Wrappers = chain.New(chain.Config{
+		Log: h.Log, Metrics: measured, Tracer: tracer, Propagator: tracing.Propagator(),
+		MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Timeout: h.conf.timeout, Slow: h.conf.slow,
 	})
+	conf.Ready, conf.Refused, conf.Failed = h.ready.err, refused, failed
+	if secure != nil {
+		conf.TLS = secure.Config
+	}
+	h.port = port.New(h.ctx, conf)
 	h.Handle("GET /metrics", promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}))
 	h.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }))
 	h.Handle("GET /readyz", http.HandlerFunc(h.ready.serve))
 	return nil
+}
+
+// counter returns what counts one more.
+func (h *Host) counter(name, help string) (func(), error) {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	return c.Inc, h.metrics.Register(c)
 }
 
 func start(ctx context.Context, s Service, h *Host) error {

@@ -3,6 +3,7 @@ package port
 import (
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ import (
 func (s *Server) connectHandler(m *method) http.Handler {
 	opts := []connect.HandlerOption{
 		connect.WithReadMaxBytes(s.conf.MaxMessage),
-		connect.WithCompressMinBytes(1 << 10),
+		connect.WithCompressMinBytes(s.conf.CompressMin),
 		connect.WithCompression("gzip", func() connect.Decompressor { return &gunzip{most: int64(s.conf.MaxMessage)} },
 			func() connect.Compressor { return gzip.NewWriter(io.Discard) }),
 		connect.WithCodec(connectCodec{"proto", protobuf}),
@@ -52,10 +53,10 @@ func (s *Server) connectHandler(m *method) http.Handler {
 }
 
 func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request[frame]) (*connect.Response[frame], error) {
-	enter(ctx)
 	info, _ := connect.CallInfoForHandlerContext(ctx)
 	c := &call.Call{
 		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: r.Peer().Protocol, Peer: r.Peer().Addr, Headers: call.HTTP(r.Header()),
+		Certificate: enter(ctx),
 	}
 	c.SetReplies(info.ResponseHeader(), info.ResponseTrailer())
 	req := &request{
@@ -69,10 +70,9 @@ func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request
 }
 
 func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect.StreamingHandlerConn) error {
-	enter(ctx)
 	c := &call.Call{
 		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: conn.Peer().Protocol, Stream: true, Peer: conn.Peer().Addr,
-		Headers: call.HTTP(conn.RequestHeader()),
+		Headers: call.HTTP(conn.RequestHeader()), Certificate: enter(ctx),
 	}
 	c.SetReplies(conn.ResponseHeader(), conn.ResponseTrailer())
 	c.OnSendHeader(func() error { return conn.Send(nil) })
@@ -127,13 +127,22 @@ func overHTTP1(h http.Handler) http.Handler {
 	})
 }
 
-type entered struct{}
+// visit is what connect-go does not tell its handlers, nor they it.
+type visit struct {
+	seen bool // the chain sees the call
+	cert *x509.Certificate
+}
 
-// enter notes that the chain will see the call.
-func enter(ctx context.Context) {
-	if e, ok := ctx.Value(entered{}).(*bool); ok {
-		*e = true
+type visitKey struct{}
+
+// enter notes that the chain will see the call and returns the caller's certificate.
+func enter(ctx context.Context) *x509.Certificate {
+	a, ok := ctx.Value(visitKey{}).(*visit)
+	if !ok {
+		return nil
 	}
+	a.seen = true
+	return a.cert
 }
 
 // envelopes is what a request of one message may have around it. connect-go bounds the
@@ -144,8 +153,8 @@ const envelopes = 4 << 10
 // the calls that connect-go answers by itself: those that it cannot read.
 func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var seen bool
-		r = r.WithContext(context.WithValue(r.Context(), entered{}, &seen))
+		a := visit{cert: certificate(r.TLS)}
+		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &a))
 		conn := http.NewResponseController(w)
 		if m.callerStreams {
 			_ = conn.SetReadDeadline(time.Time{})                                       // fails on a closed connection, as below
@@ -155,7 +164,7 @@ func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 		}
 		status := &statusWriter{ResponseWriter: w}
 		h.ServeHTTP(status, r)
-		if code := refusedCode(status); !seen && code != codes.OK {
+		if code := refusedCode(status); !a.seen && code != codes.OK {
 			s.refused(r, m, rpcerr.New(code, "unreadable", "the request could not be read"))
 		}
 	})
@@ -164,7 +173,7 @@ func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 // refused runs the chain for a call that was answered already.
 func (s *Server) refused(r *http.Request, m *method, err error) {
 	contentType := r.Header.Get("Content-Type")
-	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Headers: call.HTTP(r.Header)}
+	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.Connect, Peer: r.RemoteAddr, Headers: call.HTTP(r.Header), Certificate: certificate(r.TLS)}
 	switch {
 	case isMuCP(r):
 		c.Protocol = call.MuCP

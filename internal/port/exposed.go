@@ -17,6 +17,7 @@ func Exposed(address string) error {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("other machines can reach %s, and calls are neither encrypted nor authenticated: "+
-		"listen on 127.0.0.1 or localhost, or accept that with PLATFORM_INSECURE=true", address)
+	return fmt.Errorf("other machines can reach %s, and calls are not both encrypted and authenticated: "+
+		"listen on 127.0.0.1 or localhost, set PLATFORM_TLS_CERT, PLATFORM_TLS_KEY and PLATFORM_TLS_CLIENT_CA, "+
+		"or accept that with PLATFORM_INSECURE=true", address)
 }

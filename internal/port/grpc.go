@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v5/server"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // registers what answers callers that compress
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -32,24 +33,28 @@ import (
 // Internal where the protocol wants Unimplemented, and of a server stream it awaits
 // a half-close that go-micro's clients never send. inbox.Recv does both right.
 func (s *Server) newGRPC() *grpc.Server {
-	g := grpc.NewServer(
+	opts := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(grpcCodec{}),
 		grpc.UnknownServiceHandler(s.serveGRPC),
 		grpc.InTapHandle(s.admitGRPC),
 		grpc.MaxRecvMsgSize(s.conf.MaxMessage),
-		grpc.MaxHeaderListSize(maxHeader),
-		grpc.MaxConcurrentStreams(maxStreamsPerConn),
+		grpc.MaxHeaderListSize(uint32(s.conf.MaxHeader)),         //nolint:gosec // small
+		grpc.MaxConcurrentStreams(uint32(s.conf.MaxConnStreams)), //nolint:gosec // small
 		grpc.ConnectionTimeout(s.conf.Patience),
 		// A goroutine of its own for each call would grow its stack each time: a sixth
 		// of the time of a call. Where all workers are busy there is one nevertheless.
-		grpc.NumStreamWorkers(uint32(32*runtime.GOMAXPROCS(0))), //nolint:gosec // small
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 10 * time.Second}),
+		grpc.NumStreamWorkers(uint32(32 * runtime.GOMAXPROCS(0))), //nolint:gosec // small
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.conf.KeepAlive, Timeout: pingTimeout, MaxConnectionIdle: s.conf.Idle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	)
+	}
+	if s.conf.TLS != nil {
+		opts = append(opts, grpc.Creds(shaken{}))
+	}
+	g := grpc.NewServer(opts...)
 	healthpb.RegisterHealthServer(g, &health{ready: s.ready, known: func(n string) bool { _, ok := s.services[n]; return ok }, done: s.draining.Done()})
-	opts := reflection.ServerOptions{Services: s}
-	reflectionv1.RegisterServerReflectionServer(g, reflection.NewServerV1(opts))
-	reflectionv1alpha.RegisterServerReflectionServer(g, reflection.NewServer(opts))
+	what := reflection.ServerOptions{Services: s}
+	reflectionv1.RegisterServerReflectionServer(g, reflection.NewServerV1(what))
+	reflectionv1alpha.RegisterServerReflectionServer(g, reflection.NewServer(what))
 	return g
 }
 
@@ -103,6 +108,9 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 	g.box.messages = &g.stream
 	if p, ok := peer.FromContext(st.Context()); ok {
 		g.call.Peer = p.Addr.String()
+		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			g.call.Certificate = certificate(&t.State)
+		}
 	}
 	if v := a.md["content-type"]; len(v) > 0 {
 		g.stream.out.enc, g.stream.bad = grpcEncoding(v[0])

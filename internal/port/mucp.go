@@ -83,7 +83,7 @@ func muCPEncoding(contentType string) (encoding, error) {
 
 func (s *Server) serveMuCP(w http.ResponseWriter, r *http.Request) {
 	m := s.muCPMethod(r.Header)
-	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.MuCP, Stream: !m.unary(), Peer: r.RemoteAddr, Headers: call.HTTP(r.Header)}
+	c := &call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.MuCP, Stream: !m.unary(), Peer: r.RemoteAddr, Headers: call.HTTP(r.Header), Certificate: certificate(r.TLS)}
 	if r.Header.Get(headerStream) != "" {
 		s.serveMuCPStream(w, r, m, c)
 		return

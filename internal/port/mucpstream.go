@@ -38,8 +38,8 @@ func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *meth
 		return
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		s.refuse(w, r, fmt.Errorf("take over the connection: %w", err))
+	if err != nil { // HTTP/2
+		s.refuse(w, r, rpcerr.New(codes.Unimplemented, "http1_alone", "streams of go-micro RPC take HTTP/1.1 alone").Because(err))
 		return
 	}
 	defer s.hijacked(nc)()
@@ -277,22 +277,23 @@ func answerHeader(h http.Header) []byte {
 type limitedReader struct {
 	budget *io.LimitedReader
 	r      *bufio.Reader
+	header int // bytes of one
 }
 
 func (m *muCPStream) limited(r *bufio.Reader) *limitedReader {
 	head, _ := r.Peek(r.Buffered())
 	l := &io.LimitedReader{R: io.MultiReader(bytes.NewReader(bytes.Clone(head)), m.conn)}
-	return &limitedReader{budget: l, r: bufio.NewReaderSize(l, 4<<10)}
+	return &limitedReader{budget: l, r: bufio.NewReaderSize(l, 4<<10), header: m.server.conf.MaxHeader}
 }
 
 // next returns a message, or io.EOF once the caller has ended the stream.
 func (l *limitedReader) next(limit int64) (arrival, error) {
-	l.budget.N = maxHeader
+	l.budget.N = int64(l.header)
 	req, err := http.ReadRequest(l.r)
 	switch {
 	case err == nil:
 	case l.budget.N == 0:
-		return arrival{}, rpcerr.New(codes.ResourceExhausted, "header_too_large", "the header is larger than %d bytes", maxHeader)
+		return arrival{}, rpcerr.New(codes.ResourceExhausted, "header_too_large", "the header is larger than %d bytes", l.header)
 	case errors.Is(err, io.EOF):
 		return arrival{}, io.ErrUnexpectedEOF // it has left without a word
 	default:

@@ -3,7 +3,9 @@
 package port
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/cors"
 	"go-micro.dev/v5/broker"
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/server"
@@ -26,10 +29,8 @@ import (
 	"github.com/micro/platform/internal/rpcerr"
 )
 
-const (
-	maxHeader         = 64 << 10 // bytes of a request's headers
-	maxStreamsPerConn = 1000     // calls at once on one HTTP/2 connection
-)
+// pingTimeout is how long a caller has to answer a ping before its connection is closed.
+const pingTimeout = 10 * time.Second
 
 // Config is fixed when a Server is made.
 type Config struct {
@@ -47,16 +48,50 @@ type Config struct {
 	// Ready says why the service cannot serve now.
 	Ready func(context.Context) error
 
-	MaxMessage int           // bytes of one message from a caller
-	MaxConns   int           // connections at once; more are closed
-	Timeout    time.Duration // of a unary call whose caller names no deadline
-	Patience   time.Duration // for a connection to say its first word
-	Drain      time.Duration // for calls in flight to end when the server stops
-	Insecure   bool          // may listen beyond loopback
-	Hosts      []string      // names besides localhost and IP addresses that callers may use
+	// TLS returns the configuration of the next connection, which Prepare has seen. Nil
+	// serves without TLS.
+	TLS      func() *tls.Config
+	Insecure bool // may listen beyond loopback
+
+	Hosts   []string // names besides localhost and IP addresses that callers may use
+	Origins []string // of web pages that may call, besides those of the port itself
+
+	MaxMessage     int // bytes of one message from a caller
+	MaxHeader      int // bytes of a request's header; 0: 64 KiB
+	MaxConns       int // connections at once; more are closed
+	MaxConnStreams int // calls at once on one HTTP/2 connection; 0: 1000
+	CompressMin    int // bytes of an answer that is worth compressing; 0: all are
+
+	Timeout      time.Duration // of a unary call whose caller names no deadline
+	Patience     time.Duration // for a connection to say its first word
+	WriteTimeout time.Duration // for a caller to take what is written; 0: Timeout
+	KeepAlive    time.Duration // of silence until a caller is asked whether it is there; 0: a minute
+	Idle         time.Duration // until a connection without calls is closed; 0: five minutes
+	Drain        time.Duration // for calls in flight to end when the server stops
 
 	Refused func() // counts a connection over MaxConns; may be nil
+	Failed  func() // counts a TLS handshake that has failed; may be nil
 	Log     *slog.Logger
+}
+
+// defaults fills in what may be left out.
+func (c *Config) defaults() {
+	if c.Broker == nil {
+		c.Broker = broker.NewMemoryBroker()
+	}
+	if c.Ready == nil {
+		c.Ready = func(context.Context) error { return nil }
+	}
+	for _, count := range []*func(){&c.Refused, &c.Failed} {
+		if *count == nil {
+			*count = func() {}
+		}
+	}
+	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
+	c.MaxConnStreams = cmp.Or(c.MaxConnStreams, 1000)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, c.Timeout)
+	c.KeepAlive = cmp.Or(c.KeepAlive, time.Minute)
+	c.Idle = cmp.Or(c.Idle, 5*time.Minute)
 }
 
 // Server is go-micro's server.Server. Register handlers, then Start it, once.
@@ -65,6 +100,7 @@ type Server struct {
 
 	conf     Config
 	hosts    hosts
+	cors     *cors.Cors
 	mux      *http.ServeMux
 	table    table
 	services map[string]struct{} // full names of the proto services
@@ -88,18 +124,11 @@ var _ server.Server = (*Server)(nil)
 // New returns a server that has not started. It does no I/O. What it serves ends
 // with base.
 func New(base context.Context, conf Config) *Server {
-	if conf.Broker == nil {
-		conf.Broker = broker.NewMemoryBroker()
-	}
-	if conf.Ready == nil {
-		conf.Ready = func(context.Context) error { return nil }
-	}
-	if conf.Refused == nil {
-		conf.Refused = func() {}
-	}
+	conf.defaults()
 	s := &Server{
 		conf:     conf,
 		hosts:    conf.Hosts,
+		cors:     newCORS(conf.Origins),
 		mux:      http.NewServeMux(),
 		table:    table{byPath: map[string]*method{}, byEndpoint: map[string]*method{}, unknown: unknown()},
 		services: map[string]struct{}{},
@@ -154,21 +183,16 @@ func (s *Server) Start() error {
 	if err := Exposed(o.Address); err != nil && !s.conf.Insecure {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
 	}
-	l, err := (&net.ListenConfig{}).Listen(s.base, "tcp", o.Address)
+	l, err := (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: s.conf.KeepAlive, Interval: pingTimeout / 2, Count: 2,
+	}}).Listen(s.base, "tcp", o.Address)
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
 	}
 	s.listener = l
 	s.grpc = s.newGRPC() // only here: it has goroutines
-	split := newSplitter(s.base, s.draining, l, s.conf.Patience, s.conf.Timeout, s.conf.MaxConns, s.conf.Refused)
-	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.conf.Patience,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.conf.Log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return s.base },
-	}
+	s.http = s.newHTTP()
+	split := s.newSplitter(l)
 	s.serving.Go(split.run)
 	s.serving.Go(func() error { return unlessClosed(s.grpc.Serve(split.grpc)) })
 	s.serving.Go(func() error { return unlessClosed(s.http.Serve(split.web)) })

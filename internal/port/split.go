@@ -8,26 +8,38 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// splitter accepts connections and hands those that open with HTTP/2, which without
-// TLS only gRPC clients do, to grpc and all others to web.
+// splitter accepts connections and hands those of gRPC clients to grpc and all others to
+// web. With TLS a gRPC library offers h2 alone; browsers and general HTTP clients offer
+// http/1.1 too, and get HTTP/2 from web. Without TLS, HTTP/2 shows in the first bytes, and
+// only gRPC clients use it.
 type splitter struct {
 	base      context.Context //nolint:containedctx // ends all connections
 	draining  context.Context //nolint:containedctx // ends those that have not said what they are
 	listener  net.Listener
+	secure    *secure // nil: without TLS
 	web, grpc *half
-	patience  time.Duration // for the first bytes
+	patience  time.Duration // for the first bytes, and for a handshake
 	leave     time.Duration // for what is written to web's connections; gRPC has keepalive
 	most      int64         // connections at once
 	open      atomic.Int64
 	refused   func() // counts a connection over the limit
 }
 
-func newSplitter(base, draining context.Context, l net.Listener, patience, leave time.Duration, most int, refused func()) *splitter {
-	return &splitter{
-		base: base, draining: draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()), patience: patience, leave: leave, most: int64(most), refused: refused,
+func (s *Server) newSplitter(l net.Listener) *splitter {
+	split := &splitter{
+		base: s.base, draining: s.draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()),
+		patience: s.conf.Patience, leave: s.conf.WriteTimeout, most: int64(s.conf.MaxConns), refused: s.conf.Refused,
 	}
+	if s.conf.TLS != nil {
+		split.secure = &secure{
+			config: s.conf.TLS, patience: s.conf.Patience, failed: s.conf.Failed, log: s.conf.Log, often: rate.Sometimes{Interval: time.Second},
+		}
+	}
+	return split
 }
 
 // run accepts until the listener is closed.
@@ -52,40 +64,53 @@ func (s *splitter) run() error {
 	}
 }
 
-// choose reads the first bytes. It ends with the connection, after patience, or when the
-// server stops.
+// choose finds out what the caller speaks. It ends with the connection, after patience,
+// or when the server stops.
 func (s *splitter) choose(c *conn) {
 	stop := context.AfterFunc(s.draining, func() { _ = c.Close() })
 	defer stop()
-	if err := c.SetReadDeadline(time.Now().Add(s.patience)); err != nil {
+	if c.SetDeadline(time.Now().Add(s.patience)) != nil {
 		_ = c.Close()
 		return
 	}
-	n, err := io.ReadAtLeast(c.Conn, c.head[:], len(preface))
-	if !stop() || err != nil || c.SetReadDeadline(time.Time{}) != nil {
+	found, isGRPC, err := s.greet(c)
+	if !stop() || err != nil || c.SetDeadline(time.Time{}) != nil {
 		_ = c.Close()
 		return
 	}
-	c.rest = c.head[:n]
 	to := s.web
-	c.leave = s.leave
-	if string(c.rest[:len(preface)]) == preface {
-		to, c.leave = s.grpc, 0
+	if isGRPC {
+		to = s.grpc
+	} else {
+		c.leave = s.leave
 	}
 	select {
-	case to.conns <- c:
+	case to.conns <- found:
 	case <-to.done:
 		_ = c.Close()
 	}
 }
 
+// greet returns c, or what TLS makes of it. Both servers look for a *tls.Conn to learn
+// who calls.
+func (s *splitter) greet(c *conn) (found net.Conn, isGRPC bool, err error) {
+	if s.secure != nil {
+		t, err := s.secure.shake(s.base, c)
+		return t, c.onlyH2, err
+	}
+	n, err := io.ReadAtLeast(c.Conn, c.head[:], len(preface))
+	c.rest = c.head[:n]
+	return c, err == nil && string(c.rest[:len(preface)]) == preface, err
+}
+
 // preface begins every HTTP/2 connection (RFC 9113, 3.4) and no HTTP/1.1 request.
 const preface = "PRI"
 
-// conn gives back the bytes that choose has read, and bounds each write.
+// conn gives back the bytes that greet has read, and bounds each write.
 type conn struct {
 	net.Conn
 	leave  time.Duration // 0: as long as it takes
+	onlyH2 bool          // all that the caller has offered in its TLS greeting
 	head   [64]byte
 	rest   []byte
 	once   sync.Once

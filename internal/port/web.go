@@ -1,10 +1,12 @@
 package port
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,6 +19,23 @@ import (
 
 	"github.com/micro/platform/internal/rpcerr"
 )
+
+// newHTTP returns the server of the web half. It sets no time for an answer as a whole,
+// which would end streams: each write has one.
+func (s *Server) newHTTP() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.conf.Patience,
+		IdleTimeout:       s.conf.Idle,
+		MaxHeaderBytes:    s.conf.MaxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: s.conf.MaxConnStreams, SendPingTimeout: s.conf.KeepAlive, PingTimeout: pingTimeout,
+			WriteByteTimeout: s.conf.WriteTimeout,
+		},
+		ErrorLog:    slog.NewLogLogger(s.conf.Log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return s.base },
+	}
+}
 
 // ServeHTTP is the web half of the port: go-micro RPC at "/", Connect and gRPC-Web at
 // the paths of the methods, and what the service serves itself.
@@ -33,6 +52,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.hosts.allow(r.Host) {
 		s.refuse(w, r, s.hosts.refusal(r.Host))
+		return
+	}
+	if s.crossOrigin(w, r) {
 		return
 	}
 	if isMuCP(r) {

@@ -65,7 +65,7 @@ func dialGRPC(address, method string, in proto.Message, out func() proto.Message
 
 // dialMicro is go-micro's client, with protobuf and without its retries.
 func dialMicro(address string) (caller, func(), error) {
-	c := echopb.NewEchoService("echo-srv", mclient.New(registry.NewMemoryRegistry(), slog.New(slog.DiscardHandler)))
+	c := echopb.NewEchoService("echo-srv", mclient.New(registry.NewMemoryRegistry(), nil, slog.New(slog.DiscardHandler)))
 	in := &echopb.CallRequest{Text: "hello", Payload: make([]byte, 100)}
 	return func(ctx context.Context) error {
 		_, err := c.Call(ctx, in, client.WithAddress(address), client.WithRetries(3))

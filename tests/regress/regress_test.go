@@ -81,7 +81,7 @@ func stockGRPC(t *testing.T, address string) echopb.EchoService {
 // ours is the platform's client.
 func ours(t *testing.T, address string) echopb.EchoService {
 	t.Helper()
-	return echopb.NewEchoService("echo-srv", client.New(registered(t, address), slog.New(slog.DiscardHandler)))
+	return echopb.NewEchoService("echo-srv", client.New(registered(t, address), nil, slog.New(slog.DiscardHandler)))
 }
 
 func options(t *testing.T, address, contentType string) []microclient.Option {

@@ -12,9 +12,11 @@ import (
 	microclient "go-micro.dev/v5/client"
 	"go-micro.dev/v5/registry"
 
+	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/client"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/microlog"
+	"github.com/micro/platform/internal/setting"
 )
 
 // Platform is services that run until the end of a test.
@@ -36,13 +38,18 @@ func Run(t testing.TB, env map[string]string, services ...host.Service) *Platfor
 	t.Cleanup(out.close)
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &Platform{t: t, Registry: registry.NewMemoryRegistry(registry.Logger(microlog.New(log)))}
-	p.Client = client.New(p.Registry, log)
+	getenv := getenv(env, t.TempDir())
+	secure, err := certs.Read(setting.New(getenv, certs.Settings())).Client(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Client = client.New(p.Registry, secure, log)
 
 	started, done := make(chan []host.Running, 1), make(chan error, 1)
 	// t.Context is done before what was deferred.
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	process := host.Process{
-		Getenv: getenv(env, t.TempDir()), Stderr: out, Registry: p.Registry,
+		Getenv: getenv, Stderr: out, Registry: p.Registry,
 		Started: func(all []host.Running) { started <- all },
 	}
 	go func() { done <- host.Run(ctx, process, services...) }()

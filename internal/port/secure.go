@@ -1,0 +1,100 @@
+package port
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc/credentials"
+)
+
+// Prepare makes a TLS configuration one of this port: it offers what the port speaks, and
+// notes what each caller offers.
+func Prepare(c *tls.Config) {
+	c.NextProtos = []string{"h2", "http/1.1"}
+	c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		if c, ok := h.Conn.(*conn); ok {
+			c.onlyH2 = slices.Contains(h.SupportedProtos, "h2") && !slices.Contains(h.SupportedProtos, "http/1.1")
+		}
+		return nil, nil //nolint:nilnil // go on with this one
+	}
+}
+
+// secure shakes hands by TLS.
+type secure struct {
+	config   func() *tls.Config // of the next connection; Prepare has seen it
+	patience time.Duration
+	failed   func() // counts
+	log      *slog.Logger
+	often    rate.Sometimes // for the log: anyone can fail
+}
+
+func (s *secure) shake(ctx context.Context, c *conn) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	t := tls.Server(c, s.config())
+	err := t.HandshakeContext(ctx)
+	if err == nil {
+		return t, nil
+	}
+	s.failed()
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
+		err = errors.New("the caller speaks HTTP without TLS")
+		_, _ = io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis port takes HTTPS alone\n") // the caller may have left
+	}
+	if !left(err) {
+		s.often.Do(func() {
+			s.log.WarnContext(ctx, "a TLS handshake failed", "peer", c.RemoteAddr().String(), "error", err)
+		})
+	}
+	return nil, err
+}
+
+// isHTTP tells whether what should begin a TLS record begins a request of HTTP/1.1.
+func isHTTP(head [5]byte) bool {
+	return slices.Contains([]string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"}, string(head[:]))
+}
+
+// left tells whether a caller has said nothing that could be wrong: a port scan, a
+// health check of a balancer.
+func left(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// certificate is the caller's, or nil where it has shown none.
+func certificate(state *tls.ConnectionState) *x509.Certificate {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	return state.PeerCertificates[0]
+}
+
+// shaken tells grpc-go about TLS that the splitter has done.
+type shaken struct {
+	credentials.TransportCredentials
+}
+
+func (shaken) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return c, nil, nil
+	}
+	return c, credentials.TLSInfo{
+		State:          t.ConnectionState(),
+		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}, nil
+}
+
+func (shaken) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
+}
+
+func (s shaken) Clone() credentials.TransportCredentials { return s }
