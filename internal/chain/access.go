@@ -19,8 +19,8 @@ import (
 
 // access writes a line for each call: what is our fault as an error, refusals and
 // slow calls as info, all others for debugging, also the answers that a key is not
-// there, is there, or has moved. A caller is told of an internal error
-// no more than the trace ID under which the log has it.
+// there, is there, or has moved. Of an internal error that no handler has written for its
+// caller, the caller is told no more than the trace ID under which the log has it.
 func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
@@ -38,7 +38,7 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 			}
 			e := rpcerr.From(err)
 			told, id := e, traceID(ctx)
-			if e != nil && e.Code == codes.Internal {
+			if e != nil && e.Hidden() {
 				if id == "" {
 					id = randomID()
 				}

@@ -117,6 +117,15 @@ func TestAccessStream(t *testing.T) {
 	})
 }
 
+// TestInternalTold: what a handler says to its caller arrives, as with any other code.
+func TestInternalTold(t *testing.T) {
+	want := rpcerr.New(codes.Internal, "kv.broken", "shard 3 is broken")
+	h := wrap(chain.New(with(t, nil)), fails(want.Because(errors.New("disk s3cret"))))
+	if e := rpcerr.From(unary(t.Context(), h, call.HTTP{})); e.Code != want.Code || e.Message != want.Message {
+		t.Errorf("the caller is told %v", e)
+	}
+}
+
 // TestInternal: what went wrong stands in the log alone, under the trace that the
 // caller is told.
 func TestInternal(t *testing.T) {
@@ -125,10 +134,9 @@ func TestInternal(t *testing.T) {
 		err error
 		log []string
 	}{
-		"a plain error":            {errors.New("password s3cret"), []string{"password s3cret"}},
-		"an error with a cause":    {rpcerr.New(codes.Internal, "kv.broken", "shard s3cret").Because(errors.New("disk s3cret")), []string{"shard s3cret", "disk s3cret"}},
-		"an error without a cause": {rpcerr.New(codes.Internal, "kv.broken", "shard s3cret"), []string{"shard s3cret"}},
-		"of another service":       {status.Error(codes.Internal, "shard s3cret"), []string{"shard s3cret"}},
+		"a plain error":         {errors.New("password s3cret"), []string{"password s3cret"}},
+		"an error with a cause": {rpcerr.Fault("kv.broken", errors.New("disk s3cret")), []string{"disk s3cret"}},
+		"of another service":    {status.Error(codes.Internal, "shard s3cret"), []string{"shard s3cret"}},
 	}
 	for name, tt := range tests {
 		for parent, header := range map[string]call.HTTP{

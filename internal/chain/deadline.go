@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go-micro.dev/v5/server"
@@ -17,12 +18,21 @@ func deadline(timeout time.Duration) server.HandlerWrapper {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if _, ok := ctx.Deadline(); ok || call.FromContext(ctx).Stream {
-				return next(ctx, req, rsp)
+			if end, ok := ctx.Deadline(); ok || call.FromContext(ctx).Stream {
+				return late(end, next(ctx, req, rsp))
 			}
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
 			return next(ctx, req, rsp)
 		}
 	}
+}
+
+// late is err, but for a call that was canceled at its end: grpc-go has two timers for a
+// deadline, and the one that says canceled may come first.
+func late(end time.Time, err error) error {
+	if end.IsZero() || !errors.Is(err, context.Canceled) || time.Now().Before(end) {
+		return err
+	}
+	return context.DeadlineExceeded
 }

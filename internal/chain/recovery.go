@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"go-micro.dev/v5/server"
-	"google.golang.org/grpc/codes"
 
 	"github.com/micro/platform/internal/rpcerr"
 )
@@ -19,7 +18,7 @@ func recovery(log *slog.Logger) server.HandlerWrapper {
 			defer func() {
 				if p := recover(); p != nil {
 					log.ErrorContext(ctx, "a handler panicked", "endpoint", req.Endpoint(), "panic", p, "stack", string(debug.Stack()))
-					err = rpcerr.New(codes.Internal, "panic", "internal error").Because(fmt.Errorf("panic: %v", p))
+					err = rpcerr.Fault("panic", fmt.Errorf("panic: %v", p))
 				}
 			}()
 			return next(ctx, req, rsp)

@@ -268,8 +268,3 @@ func (c connectCodec) Unmarshal(data []byte, v any) error {
 	}
 	return nil
 }
-
-// errNotFound answers a path that nothing serves.
-func errNotFound(path string) error {
-	return rpcerr.New(codes.NotFound, "no_such_path", "nothing is served at %q", path)
-}

@@ -225,7 +225,7 @@ func (b *inbox) Recv(m any) error {
 	err := b.next(m)
 	switch {
 	case errors.Is(err, io.EOF) && b.one:
-		return rpcerr.New(codes.Unimplemented, "no_request", "the call has no request message")
+		return rpcerr.New(codes.Unimplemented, "unimplemented", "the call has no request message")
 	case err != nil:
 		b.last = err
 		return b.blame(err)
@@ -277,7 +277,7 @@ func (b *inbox) ended() error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil:
-		return rpcerr.New(codes.Unimplemented, "second_request", "the call has more than one request message")
+		return rpcerr.New(codes.Unimplemented, "unimplemented", "the call has more than one request message")
 	default:
 		return err
 	}

@@ -116,7 +116,7 @@ func (m *method) wrap(wrappers []server.HandlerWrapper) {
 // unknown is the method that stands for all that do not exist.
 func unknown() *method {
 	return &method{endpoint: "unknown", run: func(context.Context, server.Request, any) error {
-		return rpcerr.New(codes.Unimplemented, "unknown_method", "no such method")
+		return rpcerr.New(codes.Unimplemented, "unimplemented", "no such method")
 	}}
 }
 

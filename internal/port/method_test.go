@@ -46,7 +46,7 @@ func TestPaths(t *testing.T) {
 				t.Errorf("gRPC: got %v, %v", out, err)
 			}
 			code, _, body := post(t, "http://"+address+path, `{"text":"hi"}`, nil)
-			if known && (code != http.StatusOK || body != `{"text":"hi"}`) || !known && code != http.StatusNotImplemented {
+			if known && (code != http.StatusOK || body != `{"text":"hi"}`) || !known && code != http.StatusNotFound {
 				t.Errorf("Connect: got %d %s", code, body)
 			}
 		})
@@ -159,7 +159,7 @@ func TestNoProto(t *testing.T) {
 		}
 	})
 	for _, name := range []string{"Close", "Describe"} {
-		if code, _, body := post(t, "http://"+address+"/Greeter/"+name, `{}`, nil); code != http.StatusNotImplemented {
+		if code, _, body := post(t, "http://"+address+"/Greeter/"+name, `{}`, nil); code != http.StatusNotFound {
 			t.Errorf("%s, which is no RPC: got %d %s", name, code, body)
 		}
 	}

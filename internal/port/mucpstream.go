@@ -150,7 +150,7 @@ func (m *muCPStream) tell(n int, err error) {
 		if n > 0 || m.keep {
 			return
 		}
-		err = rpcerr.New(codes.Unimplemented, "no_request", "the call has no request message")
+		err = rpcerr.New(codes.Unimplemented, "unimplemented", "the call has no request message")
 	}
 	select {
 	case m.arrivals <- arrival{err: m.server.unreadable(err)}:

@@ -71,31 +71,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mux.ServeHTTP(w, r)
 		return
 	}
-	if r.Method == http.MethodPost {
-		s.refuse(w, r, rpcerr.New(codes.Unimplemented, "unknown_method", "no such method: %s", r.URL.Path))
-		return
-	}
-	s.refuse(w, r, errNotFound(r.URL.Path))
+	s.refuseAs(w, r, http.StatusNotFound, rpcerr.New(codes.Unimplemented, "unimplemented", "no such method or page: %s", brief(r.URL.Path)))
 }
 
 // refuse answers a call of go-micro RPC in its own form and all others in that of the
 // Connect protocol, and shows it to the chain.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.refuseAs(w, r, rpcerr.HTTP(rpcerr.Code(err)), err)
+}
+
+func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, status int, err error) {
 	if isMuCP(r) {
 		answerMuCP(w, r, nil, err)
 	} else {
-		WriteError(w, err)
+		writeError(w, status, err)
 	}
 	s.refused(r, s.table.unknown, err)
 }
 
 // WriteError answers err as the Connect protocol does, for doors of their own.
-func WriteError(w http.ResponseWriter, err error) {
-	e := rpcerr.From(err)
+func WriteError(w http.ResponseWriter, err error) { writeError(w, rpcerr.HTTP(rpcerr.Code(err)), err) }
+
+func writeError(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(rpcerr.HTTP(e.Code))
-	_ = json.NewEncoder(w).Encode(e.JSON()) // the caller may have left
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(rpcerr.From(err).JSON()) // the caller may have left
 }
 
 // hosts are the names that callers may use for this server. A page of another origin

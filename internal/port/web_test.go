@@ -53,7 +53,8 @@ func TestWriteError(t *testing.T) {
 		status int
 		body   string
 	}{
-		"ours":  {rpcerr.New(codes.NotFound, "kv.not_found", "no such key").Because(errors.New("s3cret")), 404, `{"code":"not_found","message":"no such key"}`},
+		"ours": {rpcerr.New(codes.NotFound, "kv.not_found", "no such key").Because(errors.New("s3cret")), 404, `{"code":"not_found","message":"no such key","details":[` +
+			`{"type":"google.rpc.ErrorInfo","value":"Cgxrdi5ub3RfZm91bmQSBW1pY3Jv","debug":{"reason":"kv.not_found","domain":"micro"}}]}`},
 		"other": {errors.New("s3cret"), 500, `{"code":"internal","message":"internal error"}`},
 	}
 	for name, tt := range tests {

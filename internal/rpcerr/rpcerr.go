@@ -21,7 +21,8 @@ type Error struct {
 	RetryAfter time.Duration // when to come back; 0 where that says nothing
 	Details    []*anypb.Any  // sent as they are
 
-	cause error // for the log
+	cause  error // for the log
+	hidden bool
 }
 
 // New returns an error for the caller.
@@ -36,6 +37,14 @@ func Invalid(field, format string, args ...any) *Error {
 		Message: field + ": " + fmt.Sprintf(format, args...),
 	}
 }
+
+// Fault returns an internal error that tells the caller nothing: cause is for the log.
+func Fault(reason string, cause error) *Error {
+	return &Error{Code: codes.Internal, Reason: reason, Message: "internal error", cause: cause, hidden: true}
+}
+
+// Hidden tells of an internal error whose message nobody has written for this caller.
+func (e *Error) Hidden() bool { return e.hidden }
 
 // Because returns a copy of e whose cause goes to the log and not to the caller.
 func (e *Error) Because(cause error) *Error {
@@ -73,6 +82,7 @@ func From(err error) *Error {
 		return own
 	}
 	if e := foreign(err); e != nil {
+		e.hidden = e.Code == codes.Internal // it was for another caller
 		return e
 	}
 	switch {
@@ -81,7 +91,7 @@ func From(err error) *Error {
 	case errors.Is(err, context.Canceled):
 		return New(codes.Canceled, "canceled", "the caller has left").Because(err)
 	}
-	return New(codes.Internal, "internal", "internal error").Because(err)
+	return Fault("internal", err)
 }
 
 // Code returns the code of err: codes.OK for nil.
@@ -95,6 +105,6 @@ func Code(err error) codes.Code {
 // WithMessage returns a copy of e that says something else to the caller.
 func (e *Error) WithMessage(format string, args ...any) *Error {
 	c := *e
-	c.Message = fmt.Sprintf(format, args...)
+	c.Message, c.hidden = fmt.Sprintf(format, args...), false
 	return &c
 }

@@ -172,7 +172,8 @@ func TestGRPC(t *testing.T) {
 		"a reason": {rpcerr.New(codes.NotFound, "kv.not_found", "gone"), false, []proto.Message{
 			&errdetails.ErrorInfo{Reason: "kv.not_found", Domain: "micro"},
 		}},
-		"nothing": {rpcerr.New(codes.NotFound, "", "gone"), false, nil},
+		"nothing":               {rpcerr.New(codes.NotFound, "", "gone"), false, nil},
+		"no more than the code": {rpcerr.New(codes.NotFound, "not_found", "gone"), false, nil},
 		// Any other detail makes go-micro's client panic, or lose code and message.
 		"all, to go-micro": {with, true, []proto.Message{
 			&merrors.Error{Id: "test.reason", Code: 409, Detail: "said 2 times", Status: "aborted"},
@@ -218,7 +219,10 @@ func TestMicro(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	got, err := json.Marshal(full(codes.NotFound).Because(errors.New("s3cret")).JSON())
-	if want := `{"code":"not_found","message":"said 2 times"}`; err != nil || string(got) != want {
+	if want := `{"code":"not_found","message":"said 2 times","details":[` +
+		`{"type":"google.rpc.ErrorInfo","value":"Cgt0ZXN0LnJlYXNvbhIFbWljcm8aEAoFZmllbGQSB2tleXNbMV0",` +
+		`"debug":{"reason":"test.reason","domain":"micro","metadata":{"field":"keys[1]"}}},` +
+		`{"type":"google.rpc.RetryInfo","value":"CggIARCAyrXuAQ","debug":{"retryDelay":"1.500s"}}]}`; err != nil || string(got) != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 }

@@ -1,6 +1,8 @@
 package rpcerr
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -55,17 +58,32 @@ func (e *Error) Connect() *connect.Error {
 	return c
 }
 
-// JSON is e as the Connect protocol writes it, without details.
+// JSON is e as the Connect protocol writes it.
 func (e *Error) JSON() any {
-	return struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}{Name(e.Code), e.Message}
+	type detail struct {
+		Type  string          `json:"type"`
+		Value string          `json:"value"` // base64 without padding
+		Debug json.RawMessage `json:"debug,omitempty"`
+	}
+	body := struct {
+		Code    string   `json:"code"`
+		Message string   `json:"message"`
+		Details []detail `json:"details,omitempty"`
+	}{Code: Name(e.Code), Message: e.Message}
+	for _, d := range e.details() {
+		one := detail{Type: string(d.MessageName()), Value: base64.RawStdEncoding.EncodeToString(d.GetValue())}
+		if m, err := d.UnmarshalNew(); err == nil { // of a type that is linked
+			one.Debug, _ = protojson.Marshal(m) // it was just read
+		}
+		body.Details = append(body.Details, one)
+	}
+	return body
 }
 
+// details leaves out a reason that says no more than the code.
 func (e *Error) details() []*anypb.Any {
 	all := e.Details
-	if e.Reason != "" {
+	if e.Field != "" || e.Reason != "" && e.Reason != Name(e.Code) {
 		info := &errdetails.ErrorInfo{Reason: e.Reason, Domain: domain}
 		if e.Field != "" {
 			info.Metadata = map[string]string{"field": e.Field}
