@@ -54,8 +54,21 @@ func (s *secure) shake(ctx context.Context, c *conn) (*tls.Conn, error) {
 		s.often.Do(func() {
 			s.log.WarnContext(ctx, "a TLS handshake failed", "peer", c.RemoteAddr().String(), "error", err)
 		})
+		c.linger()
 	}
 	return nil, err
+}
+
+// linger lets the caller read why it is refused. One of TLS 1.3 is writing its first
+// request at that time, and a connection that is closed over unread bytes is reset, with
+// what the caller has not read yet.
+func (c *conn) linger() {
+	const patience, most = time.Second, 64 << 10
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(patience)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.Conn, most) // until the caller has left
 }
 
 // isHTTP tells whether what should begin a TLS record begins a request of HTTP/1.1.
