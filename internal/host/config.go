@@ -33,7 +33,7 @@ func common() []setting.Setting {
 		{Name: "PLATFORM_DATA", Default: "./data", Help: "folder of the embedded engines"},
 		{Name: "PLATFORM_LOG", Default: "info", Help: "debug, info, warn or error"},
 		{Name: "PLATFORM_INSECURE", Default: "false", Help: "true allows to listen beyond loopback although calls are not both encrypted and authenticated"},
-		{Name: "PLATFORM_HOSTS", Help: "names, with commas between them, that callers may use for this machine besides localhost and IP addresses"},
+		{Name: "PLATFORM_HOSTS", Help: "names, with commas between them, that callers may use for this machine besides localhost and IP addresses; with TLS any, since the certificate tells"},
 		{Name: "PLATFORM_CORS_ORIGINS", Help: "origins, such as https://app.example, with commas between them, of web pages that may call"},
 		{Name: "PLATFORM_MAX_MESSAGE", Default: "4MiB", Help: "size of one message from a caller at most"},
 		{Name: "PLATFORM_MAX_HEADER", Default: "64KiB", Help: "size of the header of a request at most"},

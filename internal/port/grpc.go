@@ -79,7 +79,7 @@ type admissionKey struct{}
 // admitGRPC refuses a foreign host, and bounds a unary call from its first byte on:
 // a caller that sends its request slowly has no longer than one that waits.
 func (s *Server) admitGRPC(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if authority := info.Header[":authority"]; len(authority) > 0 && !s.hosts.allow(authority[0]) {
+	if authority := info.Header[":authority"]; len(authority) > 0 && !s.serves(authority[0]) {
 		return ctx, s.hosts.refusal(authority[0]).GRPC(isMicro(info.Header))
 	}
 	a := &admission{method: s.table.path(info.FullMethodName), md: info.Header, release: func() {}}

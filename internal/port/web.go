@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/grpc/codes"
 
 	"github.com/micro/platform/internal/rpcerr"
@@ -50,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// go-micro's clients send each empty message so, and keep the connection.
 		w.Header().Set("Connection", "close")
 	}
-	if !s.hosts.allow(r.Host) {
+	if !s.serves(r.Host) {
 		s.refuse(w, r, s.hosts.refusal(r.Host))
 		return
 	}
@@ -74,16 +75,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.refuseAs(w, r, http.StatusNotFound, rpcerr.New(codes.Unimplemented, "unimplemented", "no such method or page: %s", brief(r.URL.Path)))
 }
 
-// refuse answers a call of go-micro RPC in its own form and all others in that of the
-// Connect protocol, and shows it to the chain.
+// refuse answers a call of go-micro RPC, gRPC or gRPC-Web in its own form and all others
+// in that of the Connect protocol, and shows it to the chain.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.refuseAs(w, r, rpcerr.HTTP(rpcerr.Code(err)), err)
 }
 
 func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, status int, err error) {
-	if isMuCP(r) {
+	rpc := connect.NewErrorWriter()
+	switch {
+	case isMuCP(r):
 		answerMuCP(w, r, nil, err)
-	} else {
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && rpc.IsSupported(r):
+		_ = rpc.Write(w, r, rpcerr.From(err).Connect()) // the caller may have left
+	default:
 		writeError(w, status, err)
 	}
 	s.refused(r, s.table.unknown, err)
@@ -98,6 +103,10 @@ func writeError(w http.ResponseWriter, status int, err error) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(rpcerr.From(err).JSON()) // the caller may have left
 }
+
+// serves tells whether callers may use a name for this server. With TLS the certificate
+// tells that.
+func (s *Server) serves(host string) bool { return s.conf.TLS != nil || s.hosts.allow(host) }
 
 // hosts are the names that callers may use for this server. A page of another origin
 // whose name was made to point here (DNS rebinding) uses its own.
