@@ -14,6 +14,7 @@ import (
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/server"
 
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/grpccodec"
 	"github.com/micro/platform/internal/host"
 )
@@ -68,6 +69,14 @@ func NewRegistry() (registry.Registry, error) {
 	}
 	return h.Registry, nil
 }
+
+// Call tells a handler of New's service about the RPC that it serves, beside its
+// messages: protocol, headers, the caller's address and certificate. With ReplyHeader
+// and ReplyTrailer it answers more than a message, over each protocol that can.
+type Call = call.Call
+
+// CallFromContext returns the Call of a handler's context, or nil outside of one.
+func CallFromContext(ctx context.Context) *Call { return call.FromContext(ctx) }
 
 func open(name string) (*host.Host, error) {
 	grpccodec.Restore()

@@ -6,12 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
 	"go-micro.dev/v5"
 	"go-micro.dev/v5/broker"
 	microclient "go-micro.dev/v5/client"
@@ -21,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/micro/platform"
 	greeterpb "github.com/micro/platform/examples/greeter/proto/greeter/v1"
@@ -29,7 +32,10 @@ import (
 // greeter is what an application registers.
 type greeter struct{}
 
-func (greeter) Hello(_ context.Context, req *greeterpb.HelloRequest, rsp *greeterpb.HelloResponse) error {
+func (greeter) Hello(ctx context.Context, req *greeterpb.HelloRequest, rsp *greeterpb.HelloResponse) error {
+	call := platform.CallFromContext(ctx)
+	call.ReplyHeader().Set("Greeted-Over", call.Protocol)
+	call.ReplyTrailer().Set("Greeted-Last", req.GetName())
 	rsp.Greeting = "Hello, " + req.GetName() + "!"
 	return nil
 }
@@ -296,4 +302,34 @@ func leavesNothing(t *testing.T, before goleak.Option) {
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"),
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"))
+}
+
+// TestCall: a handler answers headers and trailers, over each protocol that has them.
+func TestCall(t *testing.T) {
+	s := start(t, "greeter")
+	to := address(t, s.Options().Registry, "greeter")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	conn, err := grpc.NewClient(to, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var header, trailer metadata.MD
+	if err := conn.Invoke(ctx, "/greeter.v1.Greeter/Hello", &greeterpb.HelloRequest{Name: "you"}, new(greeterpb.HelloResponse), grpc.Header(&header), grpc.Trailer(&trailer)); err != nil {
+		t.Fatal(err)
+	}
+	if got := append(header.Get("greeted-over"), trailer.Get("greeted-last")...); !slices.Equal(got, []string{"grpc", "you"}) {
+		t.Errorf("gRPC: got %q", got)
+	}
+	for name, opts := range map[string][]connect.ClientOption{"connect": nil, "grpcweb": {connect.WithGRPCWeb()}} {
+		c := connect.NewClient[greeterpb.HelloRequest, greeterpb.HelloResponse](http.DefaultClient, "http://"+to+"/greeter.v1.Greeter/Hello", opts...)
+		rsp, err := c.CallUnary(ctx, connect.NewRequest(&greeterpb.HelloRequest{Name: "you"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := []string{rsp.Header().Get("Greeted-Over"), rsp.Trailer().Get("Greeted-Last")}; !slices.Equal(got, []string{name, "you"}) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
 }

@@ -35,7 +35,6 @@ func wrongSettings() map[string][]string {
 		"PLATFORM_MAX_HEADER":         {"0", "-1", "64KB", "17MiB"},
 		"PLATFORM_COMPRESS_MIN":       {"0", "-1", "1KB", "2GiB"},
 		"PLATFORM_CORS_ORIGINS":       {"*", "app.example", "https://app.example/", "https://", "null", "https://app.example https://b.example"},
-		"PLATFORM_TLS_CERT":           {"/none/such"}, // PLATFORM_TLS_KEY is told of once there is a certificate
 		"PLATFORM_TLS_CA":             {"/none/such", "/dev/null"},
 		"PLATFORM_TLS_CLIENT_CA":      {"/none/such"},
 		"PLATFORM_TLS_SERVER_NAME":    {"kv.example"},
