@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -27,14 +28,19 @@ type Error struct {
 
 // New returns an error for the caller.
 func New(code codes.Code, reason, format string, args ...any) *Error {
-	return &Error{Code: code, Reason: reason, Message: fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Reason: reason, Message: text(format, args...)}
+}
+
+// text replaces what is no UTF-8, which protobuf's strings must be.
+func text(format string, args ...any) string {
+	return strings.ToValidUTF8(fmt.Sprintf(format, args...), "\uFFFD")
 }
 
 // Invalid returns an invalid_argument error whose message begins with the field.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{
 		Code: codes.InvalidArgument, Reason: "invalid_argument", Field: field,
-		Message: field + ": " + fmt.Sprintf(format, args...),
+		Message: field + ": " + text(format, args...),
 	}
 }
 
@@ -105,6 +111,6 @@ func Code(err error) codes.Code {
 // WithMessage returns a copy of e that says something else to the caller.
 func (e *Error) WithMessage(format string, args ...any) *Error {
 	c := *e
-	c.Message, c.hidden = fmt.Sprintf(format, args...), false
+	c.Message, c.hidden = text(format, args...), false
 	return &c
 }

@@ -273,6 +273,21 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestNoText: what a caller has sent may stand in a message.
+func TestNoText(t *testing.T) {
+	for _, e := range []*rpcerr.Error{
+		rpcerr.New(codes.NotFound, "test.told", "\xffa"), rpcerr.Invalid("key", "\xffa"), rpcerr.New(codes.NotFound, "test.told", "").WithMessage("\xffa"),
+	} {
+		st, ok := status.FromError(e.GRPC(false))
+		if !ok || len(st.Details()) != 1 || !strings.HasSuffix(st.Message(), "\uFFFDa") {
+			t.Errorf("got %v with details %v", st, st.Details())
+		}
+		if _, err := proto.Marshal(st.Proto()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestCause: the log has it, callers do not.
 func TestCause(t *testing.T) {
 	cause := fmt.Errorf("AUTH s3cret: %w", context.DeadlineExceeded)
