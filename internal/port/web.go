@@ -62,7 +62,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveMuCP(w, r)
 		return
 	}
-	if m := s.table.path(r.URL.Path); m != nil {
+	m := s.table.path(r.URL.Path)
+	if r.ProtoMajor == 2 && (m == nil || m.unary()) {
+		// A write on an HTTP/2 connection may wait for a caller that reads other answers of
+		// it. Streams may wait so, too: who calls sets their pace.
+		_ = conn.SetWriteDeadline(time.Now().Add(s.conf.Timeout + s.conf.WriteTimeout)) // fails on a closed connection
+	}
+	if m != nil {
 		s.connect[m].ServeHTTP(w, r)
 		return
 	}

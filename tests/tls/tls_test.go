@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,8 +43,8 @@ type site struct {
 	address             string
 }
 
-// open starts a site; mutual asks callers for a certificate of its CA.
-func open(t *testing.T, mutual bool) *site {
+// open starts a site with more settings; mutual asks callers for a certificate of its CA.
+func open(t *testing.T, mutual bool, settings ...string) *site {
 	t.Helper()
 	ca := certstest.NewCA(t)
 	pair := ca.Issue("echo.test", time.Now().Add(time.Hour))
@@ -54,6 +55,9 @@ func open(t *testing.T, mutual bool) *site {
 	env := map[string]string{"PLATFORM_TLS_CERT": s.cert, "PLATFORM_TLS_KEY": s.key, "PLATFORM_TLS_CA": s.serviceCA}
 	if mutual {
 		env["PLATFORM_TLS_CLIENT_CA"] = s.clientCA
+	}
+	for pair := range slices.Chunk(settings, 2) {
+		env[pair[0]] = pair[1]
 	}
 	s.Platform = hosttest.Run(t, env, echo.Service(&echo.Handler{}))
 	s.address = s.Address("echo-srv")
