@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +20,7 @@ import (
 	"go-micro.dev/v5/registry"
 	"golang.org/x/term"
 
+	"github.com/micro/platform/internal/apidocs"
 	"github.com/micro/platform/internal/buildinfo"
 	"github.com/micro/platform/internal/chain"
 	"github.com/micro/platform/internal/client"
@@ -26,6 +29,7 @@ import (
 	"github.com/micro/platform/internal/setting"
 	"github.com/micro/platform/internal/spans"
 	"github.com/micro/platform/internal/tracing"
+	"github.com/micro/platform/proto"
 )
 
 // Process is what services find in their process.
@@ -218,6 +222,9 @@ func start(ctx context.Context, s Service, h *Host) error {
 		return &ConfigError{bad}
 	}
 	if err == nil {
+		err = h.tell()
+	}
+	if err == nil {
 		err = h.port.Start()
 	}
 	switch {
@@ -228,6 +235,15 @@ func start(ctx context.Context, s Service, h *Host) error {
 	}
 	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
 	return nil
+}
+
+// tell serves the documents of the services that were registered.
+func (h *Host) tell() error {
+	docs, err := apidocs.Handlers(slices.Collect(maps.Keys(h.port.GetServiceInfo())), proto.Document)
+	for pattern, handler := range docs {
+		h.Handle(pattern, handler)
+	}
+	return err
 }
 
 func running(hosts []*Host) []Running {
