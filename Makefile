@@ -14,6 +14,9 @@ TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
 TEMPLATES := $(wildcard buf.gen.yaml examples/*/buf.gen.yaml tests/*/buf.gen.yaml)
 GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 
+# The contracts of the conformance suite, which are generated and not committed.
+CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
+
 .PHONY: help run build test check lint fix generate bench fuzz test-interop vuln clean
 .PHONY: gofmt vet generated imports tidy
 
@@ -37,10 +40,10 @@ check: gofmt vet lint generated imports tidy ## Check all that needs no running:
 gofmt:
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt -w is due:"; echo "$$files"; exit 1; } >&2
 
-vet:
+vet: $(CONFORMANCEPB)
 	@set -e; for m in . tools $(TEST_MODULES); do (set -x; go vet -C $$m ./...); done
 
-lint: $(TOOLS) ## Lint the Go code and the contracts.
+lint: $(TOOLS) $(CONFORMANCEPB) ## Lint the Go code and the contracts.
 	$(TOOLS_BIN)/golangci-lint config verify
 	@set -e; for m in . tools $(TEST_MODULES); do (set -x; cd $$m; $(TOOLS_BIN)/golangci-lint run ./...); done
 	$(TOOLS_BIN)/buf lint
@@ -59,8 +62,8 @@ generated: $(TOOLS)
 imports:
 	go test -count=1 -run '^TestImport' .
 
-tidy:
-	@set -e; for m in . tools $(TEST_MODULES); do (set -x; go mod -C $$m tidy -diff); done
+tidy: $(CONFORMANCEPB)
+	@set -e; for m in . tools tools/conformance $(TEST_MODULES); do (set -x; go mod -C $$m tidy -diff); done
 
 generate: $(TOOLS) ## Generate the Go code and the OpenAPI documents of the contracts.
 	@set -e; for t in $(TEMPLATES); do (set -x; $(TOOLS_BIN)/buf generate --template $$t); done
@@ -73,8 +76,9 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: ## Test against what others built (go-micro v1 to v5, curl), and the README as a newcomer runs it.
+test-interop: $(CONFORMANCEPB) ## Test against what others built (go-micro v1 to v5, curl, the Connect project's conformance suite), and the README as a newcomer runs it.
 	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/openapi/... ./tests/readme/...
+	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
 	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
@@ -86,3 +90,11 @@ clean: ## Remove what build made.
 $(TOOLS):
 	cd tools && CGO_ENABLED=0 GOBIN=$(TOOLS_BIN) go install tool
 	touch $@
+
+# go mod download first: go list knows the folder of what was downloaded alone.
+$(CONFORMANCEPB): go.mod tools/conformance/go.mod tests/conformance/internal/buf.gen.yaml | $(TOOLS)
+	rm -rf $(@D)
+	go mod -C tools/conformance download connectrpc.com/conformance
+	protos=$$(go list -C tools/conformance -m -f '{{.Dir}}/proto' connectrpc.com/conformance) && \
+	$(TOOLS_BIN)/buf generate --template tests/conformance/internal/buf.gen.yaml "$$protos" \
+		$(addprefix --path "$$protos"/connectrpc/conformance/v1/,config.proto server_compat.proto service.proto)
