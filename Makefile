@@ -2,6 +2,7 @@
 # state of that file, outside of this folder.
 
 FUZZTIME ?= 30s
+LANGUAGES ?= python typescript java
 # A vulnerability database to use instead of the online one: file:///some/where.
 GOVULNDB ?= https://vuln.go.dev
 TOOLS_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micro-platform/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d ' ' -f 1)
@@ -17,7 +18,7 @@ GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 # The contracts of the conformance suite, which are generated and not committed.
 CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
 
-.PHONY: help run build test check lint fix generate bench fuzz test-interop vuln clean
+.PHONY: help run build test check lint fix generate clients bench fuzz test-interop vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -68,6 +69,9 @@ tidy: $(CONFORMANCEPB)
 generate: $(TOOLS) ## Generate the Go code and the OpenAPI documents of the contracts.
 	@set -e; for t in $(TEMPLATES); do (set -x; $(TOOLS_BIN)/buf generate --template $$t); done
 
+clients: $(TOOLS) ## Generate clients in other languages into gen/ (LANGUAGES=python: in one).
+	PATH=$(TOOLS_BIN):$$PATH tools/clients/generate $(LANGUAGES)
+
 bench: ## Run the benchmarks, each beside the peer it is judged by.
 	go run ./tests/bench
 
@@ -84,8 +88,8 @@ vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULND
 	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
 		status=$$?; [ $$status = 3 ] || echo "no verdict. Where $(GOVULNDB) cannot be reached, GOVULNDB=file:///... names a copy" >&2; exit $$status; }
 
-clean: ## Remove what build made.
-	rm -rf bin
+clean: ## Remove what build and clients made.
+	rm -rf bin gen
 
 $(TOOLS):
 	cd tools && CGO_ENABLED=0 GOBIN=$(TOOLS_BIN) go install tool
