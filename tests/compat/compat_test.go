@@ -45,7 +45,7 @@ func TestGoMicro(t *testing.T) {
 			program := build(t, v.name, ".")
 			for _, client := range v.clients {
 				t.Run(client+"/address", func(t *testing.T) {
-					play(t, program, "-client", client, "-address", kv)
+					play(t, program, "-client", client, "-address", kv, "-refusals", "../languages/refusals.json")
 					awaitNoWatch(t, kv)
 				})
 				t.Run(client+"/mdns", func(t *testing.T) {

@@ -92,6 +92,7 @@ func Main(kinds ...Kind) {
 	timeout := flag.Duration("timeout", 2*time.Minute, "of one scenario")
 	flag.IntVar(&p.calls, "calls", 20000, "how many calls the scenario calls makes")
 	flag.IntVar(&p.messages, "messages", 5000, "how many messages the scenario stream awaits")
+	flag.StringVar(&p.refusals, "refusals", "", "JSON file of more that the scenario errors has refused")
 	flag.IntVar(&p.leave, "leave", 20, "how many streams the scenario leave opens")
 	flag.Parse()
 
@@ -200,5 +201,6 @@ func (p *player) playOne(s scenario, contentType string, timeout time.Duration) 
 type player struct {
 	client                 Client
 	calls, messages, leave int // how many of each
+	refusals               string
 	attempts               atomic.Int64
 }

@@ -310,8 +310,9 @@ func refusals(ctx context.Context, s *session) (string, error) {
 		}
 		errs = append(errs, fmt.Errorf("%s {%v}: %w", c.endpoint, c.in, err))
 	}
-	errs = append(errs, s.refusedStreams(ctx))
-	return fmt.Sprint(len(cases)+1, " codes"), errors.Join(errs...)
+	shared, err := s.sharedRefusals(ctx)
+	errs = append(errs, err, s.refusedStreams(ctx))
+	return fmt.Sprint(len(cases)+shared+1, " codes"), errors.Join(errs...)
 }
 
 // refusedStreams checks what a stream ends with. Clients hand that over as it came:
