@@ -80,8 +80,8 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: $(CONFORMANCEPB) ## Test against what others built (go-micro v1 to v5, curl, the Connect project's conformance suite), and the README as a newcomer runs it.
-	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/openapi/... ./tests/readme/...
+test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; and the README as a newcomer runs it.
+	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/readme/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
