@@ -22,12 +22,17 @@ import (
 	"github.com/micro/platform/tests/console"
 )
 
+func needInterop(t *testing.T) {
+	t.Helper()
+	if os.Getenv("INTEROP") == "" {
+		t.Skip("needs Python, Node, Maven, Chromium and package registries: make test-interop")
+	}
+}
+
 // startKV runs kv-srv until the test ends.
 func startKV(t *testing.T) (address string) {
 	t.Helper()
-	if os.Getenv("INTEROP") == "" {
-		t.Skip("needs Python, Node, a JDK and their package registries: make test-interop")
-	}
+	needInterop(t)
 	return hosttest.Run(t, nil, kvserver.Service()).Address("kv-srv")
 }
 
