@@ -35,7 +35,7 @@ func benchChain() error {
 	r := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := run(ctx, request{}, nil); err != nil {
+			if err := run(ctx, chainRequest{}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -44,8 +44,8 @@ func benchChain() error {
 	return nil
 }
 
-// request is a server.Request of which the chain asks little.
-type request struct{ server.Request }
+// chainRequest is a server.Request of which the chain asks little.
+type chainRequest struct{ server.Request }
 
-func (request) Body() any        { return nil }
-func (request) Endpoint() string { return "Echo.Call" }
+func (chainRequest) Body() any        { return nil }
+func (chainRequest) Endpoint() string { return "Echo.Call" }

@@ -10,20 +10,23 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime/pprof"
-	"strings"
 	"time"
 )
 
 func main() {
+	var o options
 	serve := flag.String("serve", "", "be this server, for a bench in another process")
-	only := flag.String("run", "", "measure only what has this in its name")
-	pairs := flag.Int("pairs", 20, "pairs of runs of each measurement")
-	profile := flag.String("profile", "", "folder for a CPU profile of each server")
-	length := flag.Duration("length", 300*time.Millisecond, "length of one run")
+	flag.StringVar(&o.only, "run", "", "measure only what this regular expression finds")
+	flag.IntVar(&o.callers, "callers", 0, "measure only with so many callers")
+	flag.IntVar(&o.pairs, "pairs", 20, "pairs of runs of each measurement")
+	flag.StringVar(&o.profile, "profile", "", "folder for profiles of each server: time (.cpu) and memory (.allocs)")
+	flag.StringVar(&o.keys, "keys", "", "folder of the certificate that -serve has")
+	flag.DurationVar(&o.length, "length", 300*time.Millisecond, "length of one run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *serve, *only, *profile, *pairs, *length)
+	err := o.run(ctx, *serve)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -31,38 +34,60 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, serve, only, profile string, pairs int, length time.Duration) error {
+// options are the flags.
+type options struct {
+	only, profile, keys string
+	callers, pairs      int
+	length              time.Duration
+}
+
+func (o options) run(ctx context.Context, serve string) error {
 	if serve != "" {
-		return profiled(profile, serve, func() error { return beServer(ctx, serve) })
+		return profiled(o.profile, serve, func() error { return beServer(ctx, serve, o.keys) })
 	}
-	fmt.Printf("%-44s %8s  %-17s %10s %10s\n", "", "ratio", "min .. max", "ours/s", "peer/s")
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	if o.keys, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(o.keys) //nolint:errcheck // of a temporary folder
+	if err := writeKeys(o.keys); err != nil {
+		return err
+	}
+	fmt.Printf("%-56s %6s  %-14s %9s %9s  %8s %8s\n", "what, callers", "ratio", "min .. max", "ours/s", "peer/s", "ours µs", "peer µs")
 	for _, m := range measurements() {
-		if !strings.Contains(m.name, only) {
+		if !only.MatchString(m.name) || o.callers != 0 && o.callers != m.callers {
 			continue
 		}
-		if err := m.measure(ctx, profile, pairs, length); err != nil {
+		if err := m.measure(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	if only == "" || only == "chain" {
+	if only.MatchString("chain") {
 		return benchChain()
 	}
 	return nil
 }
 
-// profiled runs f and writes its CPU profile to a file called name in folder, if any.
+// profiled runs f and writes, into folder if any, what took time and what took memory.
 func profiled(folder, name string, f func() error) error {
 	if folder == "" {
 		return f()
 	}
-	file, err := os.Create(filepath.Join(folder, name+".prof"))
+	times, err := os.Create(filepath.Join(folder, name+".cpu"))
 	if err != nil {
 		return err
 	}
-	if err := pprof.StartCPUProfile(file); err != nil {
+	if err := pprof.StartCPUProfile(times); err != nil {
 		return err
 	}
 	err = f()
 	pprof.StopCPUProfile()
-	return errors.Join(err, file.Close())
+	memory, failed := os.Create(filepath.Join(folder, name+".allocs"))
+	if failed != nil {
+		return errors.Join(err, times.Close(), failed)
+	}
+	return errors.Join(err, times.Close(), pprof.Lookup("allocs").WriteTo(memory, 0), memory.Close())
 }

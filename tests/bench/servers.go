@@ -6,75 +6,107 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
-	"go-micro.dev/v5/broker"
 	"go-micro.dev/v5/registry"
-	"go-micro.dev/v5/server"
-	"go-micro.dev/v5/transport"
-	"google.golang.org/grpc"
 
 	"github.com/micro/platform/internal/host"
-	"github.com/micro/platform/internal/microlog"
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/kv-srv/kvserver"
 	"github.com/micro/platform/tests/echo"
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
 )
 
-// startServer runs a server in a process of its own, until the function that it
-// returns is called.
-func startServer(ctx context.Context, name, profile string) (address string, stop func(), err error) {
+// process is a server that runs.
+type process struct {
+	address string
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+}
+
+// startServer runs a server in a process of its own, until it is stopped.
+func startServer(ctx context.Context, name, profile, keys string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", name, "-profile", profile)
+	cmd := exec.CommandContext(ctx, self, "-serve", name, "-profile", profile, "-keys", keys)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	stop = func() {
-		_ = in.Close() // its end
-		_ = cmd.Wait() // it has no result
+	p := &process{cmd: cmd, in: in, out: bufio.NewReader(out)}
+	if p.address, err = p.line(); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		stop()
-		return "", nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	return strings.TrimSpace(line), stop, nil
+	return p, nil
 }
 
-// beServer serves until its standard input ends.
-func beServer(ctx context.Context, name string) error {
+func (p *process) line() (string, error) {
+	line, err := p.out.ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+// cpu is the time that the server has worked until now.
+func (p *process) cpu() (time.Duration, error) {
+	if _, err := io.WriteString(p.in, "\n"); err != nil {
+		return 0, err
+	}
+	line, err := p.line()
+	if err != nil {
+		return 0, err
+	}
+	return time.ParseDuration(line)
+}
+
+func (p *process) stop() {
+	_ = p.in.Close() // its end
+	_ = p.cmd.Wait() // it has no result
+}
+
+// beServer serves until its standard input ends, with TLS if keys is a folder. To each
+// line of input it answers with the time that it has worked.
+func beServer(ctx context.Context, name, keys string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
+		defer cancel()
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			var u syscall.Rusage
+			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails for others alone
+			fmt.Println(time.Duration(u.Utime.Nano() + u.Stime.Nano()))
+		}
 	}()
+	secure, err := serverTLS(keys)
+	if err != nil {
+		return err
+	}
 	switch name {
 	case "echo":
-		return serveHosted(ctx, echo.Service(&echo.Handler{}))
+		return serveHosted(ctx, echo.Service(&echo.Handler{}), keys)
 	case "kv":
-		return serveHosted(ctx, kvserver.Service())
+		return serveHosted(ctx, kvserver.Service(), keys)
 	case "port":
 		return servePort(ctx)
 	case "grpc-go":
-		return serveGRPC(ctx)
+		return serveGRPC(ctx, secure)
+	case "connect-go":
+		return serveConnect(ctx, secure)
 	case "stock":
 		return serveStock(ctx)
 	}
@@ -82,8 +114,11 @@ func beServer(ctx context.Context, name string) error {
 }
 
 // serveHosted is a service as it is deployed, the whole chain around it.
-func serveHosted(ctx context.Context, s host.Service) error {
+func serveHosted(ctx context.Context, s host.Service, keys string) error {
 	env := map[string]string{"ECHO_ADDRESS": "127.0.0.1:0", "KV_ADDRESS": "127.0.0.1:0"}
+	if keys != "" {
+		env["PLATFORM_TLS_CERT"], env["PLATFORM_TLS_KEY"] = filepath.Join(keys, certFile), filepath.Join(keys, keyFile)
+	}
 	return host.Run(ctx, host.Process{
 		Getenv: func(k string) string { return env[k] }, Stderr: io.Discard, Registry: registry.NewMemoryRegistry(),
 		Started: func(all []host.Running) { fmt.Println(all[0].Address) },
@@ -103,44 +138,6 @@ func servePort(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(s.Addr())
-	<-ctx.Done()
-	return s.Stop()
-}
-
-// serveGRPC is grpc-go as protoc-gen-go-grpc would register it.
-func serveGRPC(ctx context.Context) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s := grpc.NewServer()
-	h := &echo.Handler{}
-	s.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "micro.test.v1.Echo", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Call", Handler: func(_ any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-			in, out := new(echopb.CallRequest), new(echopb.CallResponse)
-			if err := dec(in); err != nil {
-				return nil, err
-			}
-			return out, h.Call(ctx, in, out)
-		}}},
-	}, struct{}{})
-	fmt.Println(l.Addr())
-	context.AfterFunc(ctx, s.Stop)
-	return s.Serve(l)
-}
-
-// serveStock is go-micro's own server.
-func serveStock(ctx context.Context) error {
-	s := server.NewRPCServer(server.Name("echo-srv"), server.Address("127.0.0.1:0"), server.Registry(registry.NewMemoryRegistry()),
-		server.Broker(broker.NewMemoryBroker()), server.Transport(transport.NewHTTPTransport()), server.WithLogger(microlog.New(slog.New(slog.DiscardHandler))))
-	if err := echopb.RegisterEchoHandler(s, &echo.Handler{}); err != nil {
-		return err
-	}
-	if err := s.Start(); err != nil {
-		return err
-	}
-	fmt.Println(s.Options().Address)
 	<-ctx.Done()
 	return s.Stop()
 }
