@@ -100,6 +100,17 @@ func (c *connectStream) recv(msg any) error {
 	return err
 }
 
+func (c *connectStream) await(ctx context.Context, msg any) error {
+	got := make(chan error, 1)
+	go func() { got <- c.recv(msg) }() // ends with the call
+	select {
+	case err := <-got:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (c *connectStream) send(msg any) error { return c.conn.Send(&frame{msg: msg}) }
 
 // takeover is an interceptor that serves a stream itself. It is the only way to

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -88,6 +89,9 @@ type frame struct {
 	enc encoding
 	msg any
 	bad error // of the last decode
+
+	keep bool       // instead of decoding
+	raw  mem.Buffer // what was kept
 }
 
 func (f *frame) decode(data []byte) { f.bad = f.enc.decode(data, f.msg) }

@@ -17,6 +17,7 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // registers what answers callers that compress
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
@@ -105,6 +106,10 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 		box:  inbox{one: !m.callerStreams, lax: toMicro},
 	}
 	g.stream = grpcStream{ServerStream: st, call: &g.call}
+	if m.callerStreams {
+		g.stream.ahead = newAhead(g.stream.take)
+		defer g.stream.ahead.stop()
+	}
 	g.box.messages = &g.stream
 	if p, ok := peer.FromContext(st.Context()); ok {
 		g.call.Peer = p.Addr.String()
@@ -193,7 +198,8 @@ func (s *Server) serve(ctx context.Context, c *call.Call, m *method, contentType
 
 // messages is what gRPC's and Connect's streams have in common.
 type messages interface {
-	recv(msg any) error // io.EOF after the last
+	recv(msg any) error                       // io.EOF after the last
+	await(ctx context.Context, msg any) error // is recv, and ends with ctx
 	send(msg any) error
 }
 
@@ -243,14 +249,7 @@ func (b *inbox) next(m any) error {
 	if b.one {
 		return b.recv(m)
 	}
-	got := make(chan error, 1)
-	go func() { got <- b.recv(m) }() // ends with the call
-	select {
-	case err := <-got:
-		return err
-	case <-b.ctx.Done():
-		return b.ctx.Err()
-	}
+	return b.await(b.ctx, m)
 }
 
 // blame makes the caller's fault of what a library calls internal: a message that it
@@ -290,6 +289,7 @@ type grpcStream struct {
 	bad     error // of how the caller writes messages
 	in, out frame
 	sent    bool
+	ahead   *ahead // of a caller that sends more than one message
 }
 
 func (g *grpcStream) recv(msg any) error {
@@ -301,6 +301,25 @@ func (g *grpcStream) recv(msg any) error {
 		return err
 	}
 	return g.in.bad
+}
+
+// take returns the next message as it came.
+func (g *grpcStream) take() (mem.Buffer, error) {
+	g.in = frame{keep: true}
+	err := g.RecvMsg(&g.in)
+	return g.in.raw, err
+}
+
+func (g *grpcStream) await(ctx context.Context, msg any) error {
+	if g.bad != nil {
+		return g.bad
+	}
+	data, err := g.ahead.recv(ctx)
+	if err != nil {
+		return err
+	}
+	defer data.Free()
+	return g.out.enc.decode(data.ReadOnlyData(), msg)
 }
 
 func (g *grpcStream) send(msg any) error {

@@ -41,6 +41,10 @@ func (c grpcCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.Proto.Unmarshal(data, v)
 	}
+	if f.keep {
+		f.raw = data.MaterializeToBuffer(mem.DefaultBufferPool())
+		return nil
+	}
 	if f.msg == nil {
 		return nil
 	}
