@@ -2,7 +2,6 @@ package port
 
 import (
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/internal/grpccodec"
 )
@@ -17,22 +16,11 @@ func (c grpcCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.Proto.Marshal(v)
 	}
-	pool, size := mem.DefaultBufferPool(), 512
-	if m, ok := f.msg.(proto.Message); ok && f.enc == protobuf {
-		size = proto.Size(m)
+	if f.enc == protobuf {
+		return c.Proto.Marshal(f.msg)
 	}
-	buf := pool.Get(size)
-	b, err := f.enc.encode((*buf)[:0], f.msg)
-	if err != nil {
-		pool.Put(buf)
-		return nil, err
-	}
-	if cap(b) != cap(*buf) { // grown: it is not of the pool
-		pool.Put(buf)
-		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
-	}
-	*buf = b
-	return mem.BufferSlice{mem.NewBuffer(buf, pool)}, nil
+	b, err := f.enc.encode(nil, f.msg)
+	return mem.BufferSlice{mem.SliceBuffer(b)}, err
 }
 
 // Unmarshal leaves what it cannot decode to the frame's owner.
