@@ -36,9 +36,16 @@ func (s *Server) connectHandler(m *method) http.Handler {
 			v.(*frame).msg = m.newIn()
 			return nil
 		}))
-		return s.accounted(m, connect.NewUnaryHandler(m.path, func(ctx context.Context, r *connect.Request[frame]) (*connect.Response[frame], error) {
+		other := s.accounted(m, connect.NewUnaryHandler(m.path, func(ctx context.Context, r *connect.Request[frame]) (*connect.Response[frame], error) {
 			return s.serveConnect(ctx, m, r)
 		}, opts...))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if p, ok := plainCall(r, s.conf.MaxMessage); ok {
+				s.servePlain(w, r, m, p)
+				return
+			}
+			other.ServeHTTP(w, r)
+		})
 	}
 	opts = append(opts, connect.WithInterceptors(takeover(func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		return s.serveConnectStream(ctx, m, conn)

@@ -123,13 +123,19 @@ func (s *Server) muCPUnary(ctx context.Context, w http.ResponseWriter, r *http.R
 		}
 		return nil, m.run(ctx, req, nil)
 	}
-	enc, err := muCPEncoding(req.contentType)
+	var enc encoding
+	enc, req.bad = muCPEncoding(req.contentType)
+	return s.unary(ctx, w, r, m, req, enc, buf)
+}
+
+// unary returns the answer to a call of one message each way. It may be in buf.
+func (s *Server) unary(ctx context.Context, w http.ResponseWriter, r *http.Request, m *method, req *request, enc encoding, buf *buffer) ([]byte, error) {
 	in, out := m.newIn(), m.newOut()
-	if err == nil {
-		err = s.readMuCP(w, r, enc, in, buf)
+	req.body = in
+	if req.bad == nil {
+		req.bad = s.readUnary(w, r, enc, in, buf)
 	}
-	req.body, req.bad = in, err
-	if err != nil { // where it was not read, net/http has canceled ctx
+	if req.bad != nil { // where it was not read, net/http has canceled ctx
 		ctx = context.WithoutCancel(ctx)
 	}
 	if err := m.run(ctx, req, out); err != nil {
@@ -140,9 +146,9 @@ func (s *Server) muCPUnary(ctx context.Context, w http.ResponseWriter, r *http.R
 	return b, err
 }
 
-// readMuCP reads the body of r into in, by way of buf.
-func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, in any, buf *buffer) error {
-	err := buf.readFrom(s.muCPBody(w, r), r.ContentLength, s.conf.MaxMessage)
+// readUnary reads the body of r into in, by way of buf.
+func (s *Server) readUnary(w http.ResponseWriter, r *http.Request, enc encoding, in any, buf *buffer) error {
+	err := buf.readFrom(s.unaryBody(w, r), r.ContentLength, s.conf.MaxMessage)
 	if err != nil {
 		return s.unreadable(err)
 	}
@@ -152,8 +158,8 @@ func (s *Server) readMuCP(w http.ResponseWriter, r *http.Request, enc encoding, 
 	return enc.decode(buf.bytes, in)
 }
 
-// muCPBody is the body of r, bounded in size and time.
-func (s *Server) muCPBody(w http.ResponseWriter, r *http.Request) io.Reader {
+// unaryBody is the body of r, bounded in size and time.
+func (s *Server) unaryBody(w http.ResponseWriter, r *http.Request) io.Reader {
 	return &prompt{http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage)), http.NewResponseController(w)}
 }
 

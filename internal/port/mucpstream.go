@@ -33,7 +33,7 @@ func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *meth
 	if r.Header.Get(headerError) == endOfStream {
 		return // the end of a stream that is over
 	}
-	if _, err := io.Copy(io.Discard, s.muCPBody(w, r)); err != nil {
+	if _, err := io.Copy(io.Discard, s.unaryBody(w, r)); err != nil {
 		s.refuse(w, r, s.unreadable(err)) // net/http closes what it cannot read on
 		return
 	}

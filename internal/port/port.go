@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/google/uuid"
 	"github.com/rs/cors"
 	"go-micro.dev/v5/broker"
@@ -106,6 +107,8 @@ type Server struct {
 	services map[string]struct{} // full names of the proto services
 	connect  map[*method]http.Handler
 	buffers  bufferPool
+	zips     zipPool
+	faults   *connect.ErrorWriter
 
 	listener net.Listener
 	grpc     *grpc.Server
@@ -133,6 +136,7 @@ func New(base context.Context, conf Config) *Server {
 		table:    table{byPath: map[string]*method{}, byEndpoint: map[string]*method{}, unknown: unknown()},
 		services: map[string]struct{}{},
 		connect:  map[*method]http.Handler{},
+		faults:   connect.NewErrorWriter(),
 	}
 	s.base, s.kill = context.WithCancel(base)
 	s.draining, s.drain = context.WithCancel(s.base)
