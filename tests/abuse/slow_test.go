@@ -12,9 +12,9 @@ import (
 )
 
 // quick are the settings of a service that loses its patience within a test: a
-// message has a second to arrive, the headers before it a third of that.
+// message has three seconds to arrive, the headers before it a third of that.
 func quick() map[string]string {
-	return map[string]string{"PLATFORM_TIMEOUT": "1s", "PLATFORM_WRITE_TIMEOUT": "1s"}
+	return map[string]string{"PLATFORM_TIMEOUT": "3s", "PLATFORM_WRITE_TIMEOUT": "1s"}
 }
 
 // TestSlowSender sends a byte every 100 ms. Nobody may be kept waiting that way for
