@@ -21,9 +21,9 @@ func deadline(timeout time.Duration) server.HandlerWrapper {
 			if end, ok := ctx.Deadline(); ok || call.FromContext(ctx).Stream {
 				return late(end, next(ctx, req, rsp))
 			}
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			return next(ctx, req, rsp)
+			b := &bounded{Context: ctx, end: time.Now().Add(timeout)}
+			defer b.release()
+			return next(b, req, rsp)
 		}
 	}
 }
