@@ -97,5 +97,5 @@ func unanswered(m *merrors.Error) *rpcerr.Error {
 	if m.GetCode() == http.StatusRequestTimeout {
 		return rpcerr.New(codes.DeadlineExceeded, "deadline_exceeded", "the deadline has passed")
 	}
-	return rpcerr.New(codes.Unavailable, "unreachable", "%s", m.GetDetail())
+	return rpcerr.New(codes.Unavailable, "unreachable", "%s", strings.TrimSpace(m.GetDetail()))
 }
