@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"connectrpc.com/connect"
 	"google.golang.org/grpc/codes"
 
 	"github.com/micro/platform/internal/rpcerr"
@@ -63,7 +62,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := s.table.path(r.URL.Path)
-	if r.ProtoMajor == 2 && (m == nil || m.unary()) {
+	if r.ProtoMajor == 2 && m != nil && m.unary() {
 		// A write on an HTTP/2 connection may wait for a caller that reads other answers of
 		// it. Streams may wait so, too: who calls sets their pace.
 		_ = conn.SetWriteDeadline(time.Now().Add(s.conf.Timeout + s.conf.WriteTimeout)) // fails on a closed connection
@@ -88,12 +87,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, status int, err error) {
-	rpc := connect.NewErrorWriter()
 	switch {
 	case isMuCP(r):
 		answerMuCP(w, r, nil, err)
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && rpc.IsSupported(r):
-		_ = rpc.Write(w, r, rpcerr.From(err).Connect()) // the caller may have left
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && s.faults.IsSupported(r):
+		_ = s.faults.Write(w, r, rpcerr.From(err).Connect()) // the caller may have left
 	default:
 		writeError(w, status, err)
 	}
