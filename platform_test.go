@@ -302,7 +302,11 @@ func leavesNothing(t *testing.T, before goleak.Option) {
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"),
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"),
-		goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run")) // of a client, until that is collected
+		goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run"), // of a client, until that is collected
+		// What go-micro's package config begins for the process, by and by.
+		goleak.IgnoreAnyFunction("go-micro.dev/v5/config.(*config).run"),
+		goleak.IgnoreAnyFunction("go-micro.dev/v5/config.(*config).run.func2"),
+		goleak.IgnoreAnyFunction("go-micro.dev/v5/config/loader/memory.(*memory).Watch.func1"))
 }
 
 // TestCall: a handler answers headers and trailers, over each protocol that has them.
