@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/watching"
 )
 
 // maxChanges bounds the history of one namespace.
@@ -33,10 +34,8 @@ type history struct {
 	mu       sync.Mutex
 	ring     []change
 	first, n int
-	bytes    int64  // read and changed under Store.mu as well
-	floor    uint64 // later changes are all here
-	last     uint64 // version of the last change
-	audience audience
+	bytes    int64 // read and changed under Store.mu as well
+	log      watching.Log
 }
 
 // at returns the ith change, the oldest being the 0th.
@@ -57,9 +56,8 @@ func (h *history) add(c change) int64 {
 	c.cost = costOfChange(c)
 	h.n++
 	*h.at(h.n - 1) = c
-	h.last = c.version
 	h.bytes += c.cost
-	h.audience.wake(c)
+	h.log.Changed(c.key, c.version)
 	return h.bytes - before
 }
 
@@ -79,7 +77,7 @@ func (h *history) drop(bytes int64) int64 {
 
 func (h *history) dropFirst() {
 	c := h.at(0)
-	h.floor = c.version
+	h.log.Floor = c.version
 	h.bytes -= c.cost
 	*c = change{}
 	h.first = (h.first + 1) % len(h.ring)
@@ -96,28 +94,28 @@ func (h *history) resize(size int) {
 
 // read appends to buf, up to its capacity, the changes that a watcher has not read. It
 // wakes the watcher again if there are more.
-func (h *history) read(w *watcher, buf []change) ([]change, error) {
+func (h *history) read(w *watching.Watcher, buf []change) ([]change, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !w.behind {
+	if !w.Behind {
 		return buf, nil
 	}
-	if w.position < h.floor {
+	if w.Position < h.log.Floor {
 		return buf, store.ErrLagging
 	}
-	i := sort.Search(h.n, func(i int) bool { return h.at(i).version > w.position })
+	i := sort.Search(h.n, func(i int) bool { return h.at(i).version > w.Position })
 	for ; i < h.n; i++ {
 		c := h.at(i)
-		if w.wants(c.key) {
+		if w.Wants(c.key) {
 			if len(buf) == cap(buf) {
-				w.signal()
+				w.Signal()
 				return buf, nil
 			}
 			buf = append(buf, *c)
 		}
-		w.position = c.version
+		w.Position = c.version
 	}
-	w.behind = false
+	w.Behind = false
 	return buf, nil
 }
 

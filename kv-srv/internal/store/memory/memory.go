@@ -3,7 +3,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,15 +10,11 @@ import (
 	"github.com/google/btree"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/watching"
 )
 
 // DefaultMaxBytes bounds a store whose Options name no bound.
 const DefaultMaxBytes = 256 << 20
-
-const defaultProgress = 30 * time.Second
-
-// errClosed ends the watches of a store that is closed.
-var errClosed = errors.New("the store is closed")
 
 // Options say how a store behaves. The zero value is a store of DefaultMaxBytes that
 // refuses writes when it is full.
@@ -92,7 +87,7 @@ func Open(opts Options) *Store {
 		opts.MaxBytes = DefaultMaxBytes
 	}
 	if opts.Progress <= 0 {
-		opts.Progress = defaultProgress
+		opts.Progress = watching.Period
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -47,7 +47,7 @@ func (s *Store) List(ctx context.Context, namespace string, q store.Query) (stor
 		if q.KeysOnly {
 			item.Value = nil
 		}
-		size += sizeOf(item)
+		size += item.Size()
 		if n := len(page.Items); n == q.Limit || n > 0 && size > q.MaxBytes {
 			page.More = true
 			return false
@@ -56,13 +56,4 @@ func (s *Store) List(ctx context.Context, namespace string, q store.Query) (stor
 		return true
 	})
 	return page, nil
-}
-
-// sizeOf is what counts towards Query.MaxBytes.
-func sizeOf(item store.Item) int {
-	n := len(item.Key) + len(item.Value)
-	for k, v := range item.Metadata {
-		n += len(k) + len(v)
-	}
-	return n
 }

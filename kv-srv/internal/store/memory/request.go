@@ -1,49 +1,12 @@
 package memory
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/request"
 )
-
-// operation tells requests with the same ID apart.
-type operation byte
-
-const (
-	put operation = iota + 1
-	del
-	increment
-	touch
-)
-
-// request names a write that is remembered: the first half of the SHA-256 of its
-// operation, namespace, key and ID, each string after its length.
-type request struct {
-	sum   [16]byte
-	given bool // false: nothing to remember
-}
-
-func requestOf(op operation, namespace, key, id string) request {
-	if id == "" {
-		return request{}
-	}
-	b := append(make([]byte, 0, 256), byte(op))
-	for _, part := range []string{namespace, key, id} {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
-	}
-	sum := sha256.Sum256(b)
-	return request{sum: [16]byte(sum[:]), given: true}
-}
-
-// answer is what a write returned.
-type answer struct {
-	sum     int64
-	version uint64
-}
 
 // Answers are kept in generations, each forgotten as a whole: an answer lives for
 // RequestMemory at least and one period longer at most.
@@ -61,25 +24,25 @@ type requests struct {
 
 type generation struct {
 	number  int64 // periods since 1970
-	answers map[[16]byte]answer
+	answers map[[16]byte]request.Answer
 }
 
 func (g *generation) forgotten(now int64) bool {
 	return g.number+generations <= now/int64(period)
 }
 
-func (r *requests) find(q request, now int64) (answer, bool) {
-	if !q.given {
-		return answer{}, false
+func (r *requests) find(q request.Name, now int64) (request.Answer, bool) {
+	if !q.Given {
+		return request.Answer{}, false
 	}
 	for i := range r.gens {
 		if g := &r.gens[i]; !g.forgotten(now) {
-			if a, ok := g.answers[q.sum]; ok {
+			if a, ok := g.answers[q.Sum]; ok {
 				return a, true
 			}
 		}
 	}
-	return answer{}, false
+	return request.Answer{}, false
 }
 
 // forget drops what need not be remembered, and returns how many bytes that freed and
@@ -102,19 +65,19 @@ func (r *requests) forget(now int64) (freed, next int64) {
 	return freed, next
 }
 
-func (r *requests) add(q request, a answer, now int64) {
+func (r *requests) add(q request.Name, a request.Answer, now int64) {
 	number := now / int64(period)
 	g := &r.gens[number%generations]
 	if g.answers == nil {
-		*g = generation{number: number, answers: make(map[[16]byte]answer)}
+		*g = generation{number: number, answers: make(map[[16]byte]request.Answer)}
 	}
-	g.answers[q.sum] = a
+	g.answers[q.Sum] = a
 	r.bytes += requestCost
 }
 
 // admit returns an error if there is no room to remember the request.
 func (s *Store) admit(at place) error {
-	if !at.request.given {
+	if !at.request.Given {
 		return nil
 	}
 	s.forget(at.now)
@@ -125,8 +88,8 @@ func (s *Store) admit(at place) error {
 }
 
 // remember keeps the answer to a request that was admitted.
-func (s *Store) remember(at place, a answer) {
-	if !at.request.given {
+func (s *Store) remember(at place, a request.Answer) {
+	if !at.request.Given {
 		return
 	}
 	s.requests.add(at.request, a, at.now)

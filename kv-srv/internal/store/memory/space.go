@@ -21,7 +21,7 @@ const treeDegree = 32
 func (s *Store) addSpace(namespace string) *space {
 	sp := &space{name: strings.Clone(namespace)}
 	sp.keys = btree.NewWithFreeListG(treeDegree, func(a, b *entry) bool { return a.key < b.key }, s.nodes)
-	sp.history.floor, sp.history.last = s.floor, s.floor
+	sp.history.log.Floor, sp.history.log.Last = s.floor, s.floor
 	s.spaces[sp.name] = sp
 	s.used += costOfSpace(sp.name)
 	return sp
@@ -48,7 +48,7 @@ func (s *Store) dropDeserted(keep *space) bool {
 		delete(s.spaces, sp.name)
 		s.used -= costOfSpace(sp.name)
 		s.logged -= sp.history.bytes
-		s.floor = max(s.floor, sp.history.last)
+		s.floor = max(s.floor, sp.history.log.Last)
 		return true
 	}
 	return false

@@ -2,26 +2,26 @@ package memory
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/request"
 )
 
 // place is where a write goes and when.
 type place struct {
 	namespace, key string
 	entry          *entry // nil: there is no item
-	request        request
+	request        request.Name
 	now            int64
 }
 
 // enter looks up where a write goes. An item past its time ends here. It is followed by
 // a change or nothing, under the same lock.
-func (s *Store) enter(op operation, namespace, key, requestID string) place {
+func (s *Store) enter(op request.Operation, namespace, key, requestID string) place {
 	at := place{namespace: namespace, key: key, now: s.now()}
-	at.request = requestOf(op, namespace, key, requestID)
+	at.request = request.Of(op, namespace, key, requestID)
 	at.entry = s.table.find(name{namespace, key})
 	if at.entry != nil && at.entry.rec.Load().expired(at.now) {
 		s.expire(at.entry)
@@ -51,7 +51,7 @@ func (s *Store) set(at place, rec *record, sum int64) error {
 	e.see(rec.version)
 	s.expires(e, rec.expires)
 	s.log(e.space, change{kind: store.Put, version: rec.version, key: e.key, rec: rec})
-	s.remember(at, answer{sum: sum, version: rec.version})
+	s.remember(at, request.Answer{Sum: sum, Version: rec.version})
 	return nil
 }
 
@@ -66,7 +66,7 @@ func (s *Store) reserve(at place, rec *record) (int64, error) {
 	} else if sp = s.spaces[at.namespace]; sp == nil {
 		extra += costOfSpace(at.namespace)
 	}
-	if at.request.given {
+	if at.request.Given {
 		extra += requestCost
 	}
 	return grown, s.makeRoom(grown+extra, at.now, sp, at.entry)
@@ -79,9 +79,9 @@ func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint6
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.enter(put, namespace, w.Key, w.RequestID)
+	at := s.enter(request.Put, namespace, w.Key, w.RequestID)
 	if a, ok := s.requests.find(at.request, at.now); ok {
-		return a.version, nil
+		return a.Version, nil
 	}
 	if w.IfAbsent && at.entry != nil {
 		return 0, store.ErrExists
@@ -103,7 +103,7 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.enter(del, namespace, r.Key, r.RequestID)
+	at := s.enter(request.Delete, namespace, r.Key, r.RequestID)
 	if _, ok := s.requests.find(at.request, at.now); ok {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 		return err
 	}
 	s.remove(at.entry, store.Deleted) // frees more than the request ID takes
-	s.remember(at, answer{})
+	s.remember(at, request.Answer{})
 	return nil
 }
 
@@ -128,9 +128,9 @@ func (s *Store) Increment(ctx context.Context, namespace string, a store.Additio
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.enter(increment, namespace, a.Key, a.RequestID)
+	at := s.enter(request.Increment, namespace, a.Key, a.RequestID)
 	if a, ok := s.requests.find(at.request, at.now); ok {
-		return a.sum, a.version, nil
+		return a.Sum, a.Version, nil
 	}
 	rec := &record{updated: at.now, expires: expiry(at.now, a.TTL)}
 	sum := a.Delta
@@ -138,7 +138,7 @@ func (s *Store) Increment(ctx context.Context, namespace string, a store.Additio
 		old := at.entry.rec.Load()
 		rec.metadata, rec.expires = old.metadata, old.expires
 		var err error
-		if sum, err = add(old.value, a.Delta); err != nil {
+		if sum, err = store.Sum(old.value, a.Delta); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -149,17 +149,6 @@ func (s *Store) Increment(ctx context.Context, namespace string, a store.Additio
 	return sum, rec.version, nil
 }
 
-func add(value []byte, delta int64) (int64, error) {
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil {
-		return 0, store.ErrNotNumber
-	}
-	if delta > 0 && n > math.MaxInt64-delta || delta < 0 && n < math.MinInt64-delta {
-		return 0, store.ErrOverflow
-	}
-	return n + delta, nil
-}
-
 // Touch implements store.Store. It gives the item a new version, and watchers the item.
 func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
 	if err := ctx.Err(); err != nil {
@@ -167,7 +156,7 @@ func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Durat
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.enter(touch, namespace, key, "")
+	at := s.enter(request.Touch, namespace, key, "")
 	if at.entry == nil {
 		return 0, store.ErrNotFound
 	}

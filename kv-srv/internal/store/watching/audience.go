@@ -1,45 +1,45 @@
-package memory
+package watching
 
 import "slices"
 
 // audience finds the watchers of a key by its prefixes, so that a watcher costs the
-// writers of other keys nothing. It changes under history.mu.
+// writers of other keys nothing.
 type audience struct {
-	watchers map[string]map[*watcher]struct{} // by prefix
+	watchers map[string]map[*Watcher]struct{} // by prefix
 	lengths  []length                         // of the prefixes
 }
 
 type length struct{ bytes, prefixes int }
 
 // wake tells the watchers of a key that there is a change to read.
-func (a *audience) wake(c change) {
+func (a *audience) wake(key string, version uint64) {
 	for _, l := range a.lengths {
-		if l.bytes > len(c.key) {
+		if l.bytes > len(key) {
 			continue
 		}
-		for w := range a.watchers[c.key[:l.bytes]] {
-			if !w.behind {
-				w.position, w.behind = c.version-1, true
+		for w := range a.watchers[key[:l.bytes]] {
+			if !w.Behind {
+				w.Position, w.Behind = version-1, true
 			}
-			w.signal()
+			w.Signal()
 		}
 	}
 }
 
-func (a *audience) add(w *watcher) {
+func (a *audience) add(w *Watcher) {
 	if a.watchers == nil {
-		a.watchers = make(map[string]map[*watcher]struct{})
+		a.watchers = make(map[string]map[*Watcher]struct{})
 	}
 	group := a.watchers[w.prefix]
 	if group == nil {
-		group = make(map[*watcher]struct{})
+		group = make(map[*Watcher]struct{})
 		a.watchers[w.prefix] = group
 		a.count(len(w.prefix), 1)
 	}
 	group[w] = struct{}{}
 }
 
-func (a *audience) remove(w *watcher) {
+func (a *audience) remove(w *Watcher) {
 	group := a.watchers[w.prefix]
 	delete(group, w)
 	if len(group) == 0 {
