@@ -18,7 +18,8 @@ func settings() []setting.Setting {
 	return []setting.Setting{{
 		Name: storeVar, Default: "memory:",
 		Help: "where items are: memory: (this process alone, lost with it), or memory:?size=256MiB&evict=true, " +
-			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes",
+			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes; " +
+			"disk: (a folder of its own below PLATFORM_DATA, kept)",
 	}}
 }
 
@@ -54,4 +55,13 @@ func memoryOptions(u *url.URL) (memory.Options, error) {
 		}
 	}
 	return o, nil
+}
+
+// diskOptions refuses all but disk: itself. Its folder is below PLATFORM_DATA, and each
+// write is synced.
+func diskOptions(u *url.URL) error {
+	if u.Host != "" || u.Opaque != "" || u.Path != "" || u.User != nil || u.RawQuery != "" {
+		return errors.New("disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA")
+	}
+	return nil
 }

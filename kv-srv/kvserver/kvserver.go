@@ -14,10 +14,10 @@ func Service() host.Service {
 	return host.Service{Name: "kv-srv", Port: 8106, Settings: settings(), Start: start}
 }
 
-func start(_ context.Context, h *host.Host) error {
-	s, metrics := openStore(h.Settings)
-	if s == nil {
-		return nil // the settings have the error
+func start(ctx context.Context, h *host.Host) error {
+	s, metrics, err := openStore(ctx, h)
+	if err != nil || s == nil {
+		return err // nil: the settings have the error
 	}
 	h.OnStop(func(context.Context) error { return s.Close() })
 	h.Ready("store", s.Ready)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +34,31 @@ func TestServes(t *testing.T) {
 	}
 }
 
+// TestKeeps: what was written is there when the service starts again.
+func TestKeeps(t *testing.T) {
+	env := map[string]string{"KV_STORE": "disk:", "PLATFORM_DATA": t.TempDir()}
+	for _, again := range []bool{false, true} {
+		t.Run(strconv.FormatBool(again), func(t *testing.T) {
+			p := hosttest.Run(t, env, kvserver.Service())
+			kv := kvpb.NewKVService("kv-srv", p.Client)
+			if !again {
+				if _, err := kv.Put(t.Context(), &kvpb.PutRequest{Key: "k", Value: []byte("v")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if rsp, err := kv.Get(t.Context(), &kvpb.GetRequest{Key: "k"}); err != nil || string(rsp.GetItem().GetValue()) != "v" {
+				t.Errorf("got %v, %v", rsp, err)
+			}
+			metrics := get(t, p, "/metrics")
+			for _, want := range []string{"kv_bytes ", "kv_bytes_free ", "kv_watchers 0", "kv_expired_total 0", "kv_lagging_total 0"} {
+				if !strings.Contains(metrics, "\n"+want) {
+					t.Errorf("/metrics has no %q:\n%s", want, metrics)
+				}
+			}
+		})
+	}
+}
+
 func get(t *testing.T, p *hosttest.Platform, path string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.Address("kv-srv")+path, nil)
@@ -53,7 +79,9 @@ func get(t *testing.T, p *hosttest.Platform, path string) string {
 
 func TestWrongSettings(t *testing.T) {
 	for value, want := range map[string]string{
-		"mongo://user:secret@host":     `KV_STORE: no backend for scheme "mongo" (have memory)`,
+		"mongo://user:secret@host":     `KV_STORE: no backend for scheme "mongo" (have disk, memory)`,
+		"disk:/var/lib/kv":             `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
+		"disk:?sync=false":             `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"256MiB":                       `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
 		"memory://host":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
 		"memory:256MiB":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,

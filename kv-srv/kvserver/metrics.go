@@ -3,23 +3,24 @@ package kvserver
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
 // collector turns figures of one moment into metrics.
-type collector struct {
-	stats   func() memory.Stats
-	figures []figure
+type collector[T any] struct {
+	stats   func() T
+	figures []figure[T]
 }
 
-type figure struct {
+type figure[T any] struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
-	of   func(memory.Stats) float64
+	of   func(T) float64
 }
 
 func memoryMetrics(s *memory.Store) prometheus.Collector {
-	return &collector{stats: s.Stats, figures: []figure{
+	return &collector[memory.Stats]{stats: s.Stats, figures: []figure[memory.Stats]{
 		gauge("kv_namespaces", "Namespaces that have items, watchers or a history.", func(s memory.Stats) float64 { return float64(s.Namespaces) }),
 		gauge("kv_items", "Items, with those that are expired but not removed yet.", func(s memory.Stats) float64 { return float64(s.Items) }),
 		gauge("kv_bytes", "Memory in use.", func(s memory.Stats) float64 { return float64(s.Bytes) }),
@@ -31,23 +32,33 @@ func memoryMetrics(s *memory.Store) prometheus.Collector {
 	}}
 }
 
-func gauge(name, help string, of func(memory.Stats) float64) figure {
-	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, of}
+func diskMetrics(s *disk.Store) prometheus.Collector {
+	return &collector[disk.Stats]{stats: s.Stats, figures: []figure[disk.Stats]{
+		gauge("kv_bytes", "Disk space in use.", func(s disk.Stats) float64 { return float64(s.Bytes) }),
+		gauge("kv_bytes_free", "Disk space that is left.", func(s disk.Stats) float64 { return float64(s.Free) }),
+		gauge("kv_watchers", "Watches that are open.", func(s disk.Stats) float64 { return float64(s.Watchers) }),
+		counter("kv_expired_total", "Items that were removed after their time.", func(s disk.Stats) float64 { return float64(s.Expired) }),
+		counter("kv_lagging_total", "Watches that ended because they were read too slowly.", func(s disk.Stats) float64 { return float64(s.Lagging) }),
+	}}
 }
 
-func counter(name, help string, of func(memory.Stats) float64) figure {
-	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, of}
+func gauge[T any](name, help string, of func(T) float64) figure[T] {
+	return figure[T]{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, of}
+}
+
+func counter[T any](name, help string, of func(T) float64) figure[T] {
+	return figure[T]{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, of}
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(to chan<- *prometheus.Desc) {
+func (c *collector[T]) Describe(to chan<- *prometheus.Desc) {
 	for _, f := range c.figures {
 		to <- f.desc
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *collector) Collect(to chan<- prometheus.Metric) {
+func (c *collector[T]) Collect(to chan<- prometheus.Metric) {
 	s := c.stats()
 	for _, f := range c.figures {
 		to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(s))

@@ -1,40 +1,55 @@
 package kvserver
 
 import (
+	"context"
 	"fmt"
-	"net/url"
+	"log/slog"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/micro/platform/internal/setting"
+	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
 // openStore returns the store that the settings name and what it counts, or nil where
-// they are wrong.
-func openStore(v *setting.Values) (store.Store, prometheus.Collector) {
-	u := v.URL(storeVar)
-	if v.Err() != nil {
-		return nil, nil
+// they are wrong, which the settings know then.
+func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
+	u := h.Settings.URL(storeVar)
+	if h.Settings.Err() != nil {
+		return nil, nil, nil
 	}
-	s, metrics, err := open(u)
-	if err != nil {
-		v.Fail(storeVar, "%w", err)
-	}
-	return s, metrics
-}
-
-func open(u *url.URL) (store.Store, prometheus.Collector, error) {
 	switch u.Scheme {
 	case "memory":
 		o, err := memoryOptions(u)
 		if err != nil {
-			return nil, nil, err
+			h.Settings.Fail(storeVar, "%w", err)
+			return nil, nil, nil
 		}
 		s := memory.Open(o)
 		return s, memoryMetrics(s), nil
+	case "disk":
+		if err := diskOptions(u); err != nil {
+			h.Settings.Fail(storeVar, "%w", err)
+			return nil, nil, nil
+		}
+		return openDisk(ctx, h)
 	default:
-		return nil, nil, fmt.Errorf("no backend for scheme %q (have memory)", u.Scheme)
+		h.Settings.Fail(storeVar, "no backend for scheme %q (have disk, memory)", u.Scheme)
+		return nil, nil, nil
 	}
+}
+
+func openDisk(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
+	dir, err := h.DataDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := disk.Open(ctx, filepath.Join(dir, "disk"), disk.Options{Log: h.Log.With(slog.String("store", "disk"))})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", storeVar, err)
+	}
+	return s, diskMetrics(s), nil
 }

@@ -1,0 +1,244 @@
+// Package disk keeps items in a folder of this machine, in a log-structured tree of
+// files that one process has.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/watching"
+)
+
+// Options say how a store behaves. The zero value is a store that logs nothing.
+type Options struct {
+	// Log gets what the engine says, at debug, and errors that no call returned.
+	Log *slog.Logger
+
+	// Reserve is the free space below which writes return store.ErrFull, so that
+	// those under way still fit; 0: DefaultReserve.
+	Reserve uint64
+
+	// History bounds the bytes of the changes that are kept for watchers, of all
+	// namespaces together; 0: DefaultHistory.
+	History int64
+
+	// Progress is how often a watch emits store.Progress; 0: every 30 seconds.
+	Progress time.Duration
+
+	// Now is the clock, which stands after 1970; nil: time.Now.
+	Now func() time.Time
+
+	// FS is where the folder is; nil: the file system of this machine.
+	FS vfs.FS
+}
+
+// What Options that name nothing mean.
+const (
+	DefaultReserve = 32 << 20
+	DefaultHistory = 64 << 20
+)
+
+// maxUnderway bounds the writes that wait for the disk.
+const maxUnderway = 1024
+
+// Store is a store.Store on disk.
+//
+// A write holds the lock of its key's stripe while it looks at what is there, and that of
+// the order of versions while it appends to the engine's log. It returns when the log is
+// synced up to it; many share one sync. What is written but not synced is visible to
+// other writes of the key, and nobody is told of it before it is: a reader that meets it
+// waits.
+type Store struct {
+	opts    Options
+	db      *pebble.DB
+	room    *room
+	stripes *[stripes]stripe
+	seed    maphash.Seed
+
+	order    chan struct{} // holds one token: who has it changes version and limit
+	version  uint64        // that of the last change of any namespace
+	limit    uint64        // versions up to it are reserved on disk
+	underway chan struct{} // one token for each write that is not synced
+	log      chan entry    // the same writes, in order
+
+	synced  synced
+	history history
+	tend    tend
+
+	broken  atomic.Pointer[error] // why nothing can be written any more
+	failed  chan struct{}         // closed with it
+	breaker sync.Once
+
+	life   sync.RWMutex // held for reading while the engine is asked in the background
+	closed bool         // under life
+
+	expired, lagging atomic.Uint64
+	watchers         atomic.Int64
+
+	done    chan struct{} // closed by Close
+	cancel  context.CancelFunc
+	kept    sync.WaitGroup // the keeper
+	settled sync.WaitGroup // the settler
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in a folder that no other process has, and makes it if there is
+// none. It runs two goroutines beside those of the engine, which end with Close.
+func Open(ctx context.Context, path string, opts Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := newStore(opts)
+	s.room = newRoom(s.opts.FS, path, s.opts.Reserve)
+	if err := checkSchema(s.room, path); err != nil {
+		return nil, err
+	}
+	if left, least := s.room.free(), s.opts.Reserve/4; left < least {
+		return nil, fmt.Errorf("open %s: the disk has %d bytes left, want %d at least", path, left, least)
+	}
+	if err := checkManifests(s.room, path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db, err := openEngine(s.room, path, s.opts.Log)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, damaged(err))
+	}
+	s.db = db
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, damaged(err)), db.Close())
+	}
+	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.settled.Go(s.settle)
+	s.kept.Go(func() { s.keep(ctx) })
+	return s, nil
+}
+
+func newStore(opts Options) *Store {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Reserve == 0 {
+		opts.Reserve = DefaultReserve
+	}
+	if opts.History <= 0 {
+		opts.History = DefaultHistory
+	}
+	if opts.Progress <= 0 {
+		opts.Progress = watching.Period
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.FS == nil {
+		opts.FS = vfs.Default
+	}
+	s := &Store{
+		opts:     opts,
+		stripes:  new([stripes]stripe),
+		seed:     maphash.MakeSeed(),
+		order:    make(chan struct{}, 1),
+		underway: make(chan struct{}, maxUnderway),
+		log:      make(chan entry, maxUnderway),
+		failed:   make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	s.history.spaces = make(map[string]*space)
+	s.history.chunkBytes = opts.History / 64
+	s.history.over = make(map[string]*space)
+	s.tend.poke = make(chan struct{}, 1)
+	return s
+}
+
+// recover reads what Store keeps in memory, and reserves versions.
+func (s *Store) recover() error {
+	limit, err := s.number(metaKey("limit"))
+	if err != nil {
+		return err
+	}
+	s.version = max(limit, 1)
+	s.limit = s.version + versions
+	if err := s.db.Set(metaKey("limit"), encode(s.limit), pebble.Sync); err != nil {
+		return err
+	}
+	s.synced.version.Store(s.version)
+	return s.loadHistory()
+}
+
+// now is in nanoseconds since 1970, as all times are kept.
+func (s *Store) now() int64 { return s.opts.Now().UnixNano() }
+
+// Ready returns why writes cannot be served now, or nil.
+func (s *Store) Ready(context.Context) error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	return s.room.check()
+}
+
+// fail ends all writing: what the log has after an error nobody knows.
+func (s *Store) fail(err error) {
+	s.breaker.Do(func() {
+		err = fmt.Errorf("the log cannot be written, the process must start again: %w", err)
+		s.opts.Log.Error("kv store broke", slog.Any("error", err))
+		s.broken.Store(&err)
+		close(s.failed)
+	})
+}
+
+// Close ends the watches and closes the files. Where the disk is full, or the log is
+// broken, it leaves the engine as a killed process would, which loses nothing that was
+// acknowledged, and says so.
+func (s *Store) Close() error {
+	s.life.Lock()
+	s.closed = true
+	s.life.Unlock()
+	close(s.done)
+	s.cancel()
+	ended := make(chan struct{})
+	go func() { // ends when there is room again
+		s.kept.Wait()
+		close(s.log)
+		s.settled.Wait()
+		close(ended)
+	}()
+	select {
+	case <-s.room.jamming():
+		return errors.New("the disk is full: closed without a flush, the next start reads the log")
+	case <-ended:
+	}
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	return s.db.Close()
+}
+
+// Stats is what became of a store since Open.
+type Stats struct {
+	Bytes    uint64 // of the files
+	Free     uint64 // bytes that the disk has left
+	Expired  uint64 // items removed after their time
+	Watchers int
+	Lagging  uint64 // watches that ended because they read too slowly
+}
+
+// Stats returns the current figures.
+func (s *Store) Stats() Stats {
+	return Stats{
+		Bytes:    s.db.Metrics().DiskSpaceUsage(),
+		Free:     s.room.free(),
+		Expired:  s.expired.Load(),
+		Watchers: int(s.watchers.Load()),
+		Lagging:  s.lagging.Load(),
+	}
+}

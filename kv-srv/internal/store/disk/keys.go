@@ -1,0 +1,82 @@
+package disk
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// The keys of the engine begin with what they are for. A namespace has no zero byte, so
+// one ends it. Numbers are big-endian, so that keys have their order.
+//
+//	i <namespace> 0 <key>            an item
+//	h <namespace> 0 <version>        a change
+//	f <namespace>                    the floor of a namespace's history
+//	e <time> <namespace> 0 <key>     an item that ends
+//	r <generation> <request>         an answer
+//	m <name>                         limit, floor: a number
+const (
+	tagItem    = 'i'
+	tagChange  = 'h'
+	tagFloor   = 'f'
+	tagExpiry  = 'e'
+	tagRequest = 'r'
+	tagMeta    = 'm'
+)
+
+func under(tag byte, namespace string) []byte {
+	b := make([]byte, 0, 1+len(namespace)+1+64)
+	b = append(b, tag)
+	b = append(b, namespace...)
+	return append(b, 0)
+}
+
+func itemKey(namespace, key string) []byte { return append(under(tagItem, namespace), key...) }
+
+func changeKey(namespace string, version uint64) []byte {
+	return binary.BigEndian.AppendUint64(under(tagChange, namespace), version)
+}
+
+func floorKey(namespace string) []byte { return append([]byte{tagFloor}, namespace...) }
+
+func expiryKey(at int64, namespace, key string) []byte {
+	b := append(expiryBound(at), namespace...)
+	b = append(b, 0)
+	return append(b, key...)
+}
+
+// expiryBound is before the keys of what ends at a time or later.
+func expiryBound(at int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagExpiry}, uint64(max(at, 0)))
+}
+
+// expiryOf reads a key of expiryKey.
+func expiryOf(b []byte) (at int64, namespace, key string, ok bool) {
+	if len(b) < 9 {
+		return 0, "", "", false
+	}
+	namespace, key, ok = strings.Cut(string(b[9:]), "\x00")
+	return int64(binary.BigEndian.Uint64(b[1:9])), namespace, key, ok
+}
+
+// requestBound is before the answers of a generation.
+func requestBound(generation int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagRequest}, uint64(generation))
+}
+
+func requestKey(generation int64, sum [16]byte) []byte {
+	return append(requestBound(generation), sum[:]...)
+}
+
+func metaKey(name string) []byte { return append([]byte{tagMeta}, name...) }
+
+// after is the first key that does not begin with prefix; nil: there is none.
+func after(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < 0xff {
+			b := append([]byte(nil), prefix[:i+1]...)
+			b[i]++
+			return b
+		}
+	}
+	return nil
+}
