@@ -213,9 +213,15 @@ func (s *Store) Close() error {
 		close(ended)
 	}()
 	select {
-	case <-s.room.jamming():
-		return errors.New("the disk is full: closed without a flush, the next start reads the log")
 	case <-ended:
+	case <-s.room.jamming():
+		grace := time.NewTimer(patience)
+		defer grace.Stop()
+		select {
+		case <-ended:
+		case <-grace.C:
+			return errors.New("the disk is full: closed without a flush, the next start reads the log")
+		}
 	}
 	if err := s.broken.Load(); err != nil {
 		return *err

@@ -306,3 +306,20 @@ func TestCloseLeaksNothing(t *testing.T) {
 	}
 	goleak.VerifyNone(t, current)
 }
+
+// TestIdleStoreSleeps counts how often the store looks at the clock.
+func TestIdleStoreSleeps(t *testing.T) {
+	var looks atomic.Int64
+	s := open(t, t.TempDir(), disk.Options{Now: func() time.Time {
+		looks.Add(1)
+		return time.Now()
+	}})
+	defer closeStore(t, s)
+	mustPut(t, s, "ns", store.Write{Key: "a", TTL: time.Hour})
+	time.Sleep(300 * time.Millisecond)
+	before := looks.Load()
+	time.Sleep(300 * time.Millisecond)
+	if n := looks.Load() - before; n > 3 {
+		t.Errorf("an idle store looked at the clock %d times", n)
+	}
+}

@@ -43,14 +43,19 @@ func (t *tend) wake() {
 // expires sees to it that the keeper looks soon after a time, at which an item ends that
 // is written already.
 func (t *tend) expires(at int64) {
+	t.lower(at)
+	if next := t.next.Load(); next == 0 || at+int64(tick) < next {
+		t.wake()
+	}
+}
+
+// lower notes that something may end at a time.
+func (t *tend) lower(at int64) {
 	for {
 		first := t.first.Load()
 		if first <= at || t.first.CompareAndSwap(first, at) {
-			break
+			return
 		}
-	}
-	if next := t.next.Load(); next == 0 || at+int64(tick) < next {
-		t.wake()
 	}
 }
 
@@ -125,13 +130,13 @@ func (s *Store) sweep(ctx context.Context, now int64) (next int64, err error) {
 	from := s.tend.first.Swap(now + int64(time.Hour))
 	due, next, err := s.due(from, now)
 	if err != nil {
-		s.tend.expires(from)
+		s.tend.lower(from)
 		return 0, err
 	}
-	s.tend.expires(min(next, now+int64(time.Hour)))
+	s.tend.lower(min(next, now+int64(time.Hour)))
 	for _, d := range due {
 		if err := s.end(ctx, d); err != nil {
-			s.tend.expires(from)
+			s.tend.lower(from)
 			return 0, err
 		}
 	}
