@@ -26,7 +26,7 @@ func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Colle
 		o, err := memoryOptions(u)
 		if err != nil {
 			h.Settings.Fail(storeVar, "%w", err)
-			return nil, nil, nil
+			return nil, nil, nil //nolint:nilerr // the settings have it
 		}
 		s := memory.Open(o)
 		return s, memoryMetrics(s), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -88,9 +89,7 @@ func TestFull(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 			fs.left.Store(12 << 20)
-			for key, version := range fillUp(t, s, 1) {
-				kept[key] = version
-			}
+			maps.Copy(kept, fillUp(t, s, 1))
 			fs.left.Store(64 << 20)
 			closeStore(t, s)
 			s = open(t, path, disk.Options{})

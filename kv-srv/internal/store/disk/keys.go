@@ -55,12 +55,12 @@ func expiryOf(b []byte) (at int64, namespace, key string, ok bool) {
 		return 0, "", "", false
 	}
 	namespace, key, ok = strings.Cut(string(b[9:]), "\x00")
-	return int64(binary.BigEndian.Uint64(b[1:9])), namespace, key, ok
+	return int64(binary.BigEndian.Uint64(b[1:9])), namespace, key, ok //nolint:gosec // was an int64
 }
 
 // requestBound is before the answers of a generation.
 func requestBound(generation int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{tagRequest}, uint64(generation))
+	return binary.BigEndian.AppendUint64([]byte{tagRequest}, uint64(max(generation, 0)))
 }
 
 func requestKey(generation int64, sum [16]byte) []byte {

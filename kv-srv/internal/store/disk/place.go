@@ -40,6 +40,23 @@ type place struct {
 // enter locks a key and looks up what is there. An item past its time ends here. It is
 // followed by leave, unless it fails.
 func (s *Store) enter(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
+	at, err := s.lock(ctx, op, namespace, key, requestID)
+	if err != nil {
+		return nil, err
+	}
+	if at.rec, err = s.load(namespace, key); err == nil && at.rec != nil && at.rec.expired(at.now) {
+		err = s.expire(ctx, at)
+	}
+	if err != nil {
+		at.stripe.mu.Unlock()
+		return nil, err
+	}
+	return at, nil
+}
+
+// lock is enter for a write that need not know what is there. What it overwrites stays in
+// the index of what ends, until the keeper looks.
+func (s *Store) lock(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -49,14 +66,6 @@ func (s *Store) enter(ctx context.Context, op request.Operation, namespace, key,
 	at := &place{namespace: namespace, key: key, now: s.now(), stripe: s.stripe(namespace, key)}
 	at.request = request.Of(op, namespace, key, requestID)
 	at.stripe.mu.Lock()
-	var err error
-	if at.rec, err = s.load(namespace, key); err == nil && at.rec != nil && at.rec.expired(at.now) {
-		err = s.expire(ctx, at)
-	}
-	if err != nil {
-		at.stripe.mu.Unlock()
-		return nil, err
-	}
 	return at, nil
 }
 

@@ -126,7 +126,7 @@ type change struct {
 }
 
 func (c change) append(b []byte) []byte {
-	b = append(b, byte(c.kind))
+	b = binary.AppendUvarint(b, uint64(max(c.kind, 0)))
 	b = appendText(b, c.key)
 	if c.rec != nil {
 		b = c.rec.append(b)
@@ -136,7 +136,7 @@ func (c change) append(b []byte) []byte {
 
 // event reads what change.append wrote; ok is false for a key that is not wanted.
 func (r *reader) event(version uint64, wants func(string) bool) (e store.Event, ok bool) {
-	kind := store.Kind(r.uint()) // one byte
+	kind := store.Kind(r.uint()) //nolint:gosec // was one
 	key := r.text()
 	if r.err != nil || !wants(key) {
 		return e, false

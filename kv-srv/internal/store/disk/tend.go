@@ -94,7 +94,7 @@ func (s *Store) keep(ctx context.Context) {
 		}
 		wait, err := s.look(ctx, &forgotten)
 		if err != nil && ctx.Err() == nil {
-			s.opts.Log.Debug("kv store cannot tidy up now", slog.Any("error", err))
+			s.opts.Log.DebugContext(ctx, "kv store cannot tidy up now", slog.Any("error", err))
 		}
 		timer.Reset(wait)
 	}
@@ -144,7 +144,10 @@ func (s *Store) sweep(ctx context.Context, now int64) (next int64, err error) {
 }
 
 // ending is an item that is past its time, as its index says.
-type ending struct{ namespace, key string }
+type ending struct {
+	at             int64
+	namespace, key string
+}
 
 // due returns a batch of what has ended since a time, and when the next one ends.
 func (s *Store) due(from, now int64) (due []ending, next int64, err error) {
@@ -161,7 +164,7 @@ func (s *Store) due(from, now int64) (due []ending, next int64, err error) {
 		if at > now || len(due) == batch {
 			return due, at, nil
 		}
-		due = append(due, ending{namespace, key})
+		due = append(due, ending{at, namespace, key})
 	}
 	return due, now + int64(time.Hour), it.Error()
 }
@@ -169,8 +172,12 @@ func (s *Store) due(from, now int64) (due []ending, next int64, err error) {
 // end removes an item if it is past its time.
 func (s *Store) end(ctx context.Context, d ending) error {
 	at, err := s.enter(ctx, request.Delete, d.namespace, d.key, "") // which is what removes it
-	if err == nil {
-		at.stripe.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	return err
+	defer at.stripe.mu.Unlock()
+	if at.rec != nil && at.rec.expires == d.at { // the clock went back
+		return nil
+	}
+	return s.db.Delete(expiryKey(d.at, d.namespace, d.key), pebble.NoSync) // if it was overwritten
 }

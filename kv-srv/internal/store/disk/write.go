@@ -11,7 +11,11 @@ import (
 
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
-	at, err := s.enter(ctx, request.Put, namespace, w.Key, w.RequestID)
+	enter := s.enter
+	if !w.IfAbsent && w.IfVersion == 0 && w.TTL == 0 {
+		enter = s.lock
+	}
+	at, err := enter(ctx, request.Put, namespace, w.Key, w.RequestID)
 	if err != nil {
 		return 0, err
 	}
