@@ -9,6 +9,7 @@ TOOLS_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micro-platform/tools/$(shell
 
 TOOLS := $(TOOLS_BIN)/installed
 SERVICES := $(dir $(wildcard *-srv/main.go))
+STORES := $(addsuffix ...,$(addprefix ./,$(wildcard *-srv/internal/store/)))
 # Modules of their own, so that what they need steers nothing of ours.
 TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
 # Which code is generated, and the folders that hold nothing else but contracts.
@@ -18,7 +19,7 @@ GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 # The contracts of the conformance suite, which are generated and not committed.
 CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
 
-.PHONY: help run build test check lint fix generate clients bench fuzz test-interop vuln clean
+.PHONY: help run build test check lint fix generate clients bench fuzz test-interop test-backends vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -83,6 +84,11 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; and the README as a newcomer runs it.
 	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/readme/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
+
+test-backends: ## Test every store against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
+	tests/backends/backends install
+	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
+	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(STORES)
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
 	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
