@@ -33,6 +33,7 @@ func refusal(ctx context.Context, err error) error {
 // known returns what an error of the store means, or nil.
 func known(err error) *rpcerr.Error {
 	var unsupported *store.UnsupportedError
+	var limit *store.LimitError
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rpcerr.New(codes.NotFound, "kv.not_found", "not found")
@@ -52,6 +53,8 @@ func known(err error) *rpcerr.Error {
 		return rpcerr.New(codes.ResourceExhausted, "kv.lagging", "the watch was read too slowly: go on from the last version")
 	case errors.As(err, &unsupported):
 		return rpcerr.New(codes.Unimplemented, "kv.unsupported", "%v", unsupported)
+	case errors.As(err, &limit):
+		return rpcerr.Invalid(limit.Field, "%v", limit)
 	}
 	return nil
 }

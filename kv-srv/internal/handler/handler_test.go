@@ -440,6 +440,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{store.ErrFull, codes.ResourceExhausted, "kv.full", 5 * time.Second},
 		{store.ErrLagging, codes.ResourceExhausted, "kv.lagging", 0},
 		{&store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}, codes.Unimplemented, "kv.unsupported", 0},
+		{&store.LimitError{Backend: "etcd", Field: "value", Limit: "1 MiB"}, codes.InvalidArgument, "invalid_argument", 0},
 		{errors.New("anything"), codes.Unavailable, "kv.backend", 0},
 		{context.DeadlineExceeded, codes.Unavailable, "kv.backend", 0}, // that of the backend
 	} {

@@ -10,7 +10,7 @@ import (
 )
 
 // What a backend answers, wrapped or bare. An error that is none of these nor an
-// *UnsupportedError means that the backend could not tell.
+// *UnsupportedError or *LimitError means that the backend could not tell.
 var (
 	ErrNotFound  = errors.New("no such key")
 	ErrExists    = errors.New("the key exists")
@@ -31,6 +31,17 @@ type UnsupportedError struct {
 
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%s cannot %s (%s can)", e.Backend, e.Op, strings.Join(e.Have, ", "))
+}
+
+// LimitError is the answer to what a backend takes less of than the contract allows.
+type LimitError struct {
+	Backend string // "etcd"
+	Field   string // "value"
+	Limit   string // "a request of 1.5 MiB"
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s takes no more than %s", e.Backend, e.Limit)
 }
 
 // Item is a value and the key it is stored under. Nobody changes the bytes or the
