@@ -1,0 +1,91 @@
+package etcd
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// keys is where everything is, below a root that ends with a slash:
+//
+//	i/NAMESPACE/KEY          an item
+//	i/NAMESPACE/KEY 0xff     the mark of an item that expired, for its watchers
+//	t/TIME/NAMESPACE/KEY     when to look whether an item is past its time
+//	r/HASH                   the answer to a request with an ID
+//
+// A namespace has no slash, and a key is UTF-8, which has no byte 0xff. So etcd's order
+// is that of the keys, and whoever watches a prefix sees the marks of its items.
+type keys struct{ root string }
+
+const mark = "\xff"
+
+func (k keys) items(namespace string) string { return k.root + "i/" + namespace + "/" }
+
+func (k keys) item(namespace, key string) string { return k.items(namespace) + key }
+
+func (k keys) alarms() string { return k.root + "t/" }
+
+func (k keys) alarm(at int64, namespace, key string) string {
+	return fmt.Sprintf("%s%016x/%s/%s", k.alarms(), at, namespace, key)
+}
+
+// ringing reads what alarm made.
+func (k keys) ringing(alarm string) (at int64, namespace, key string, err error) {
+	parts := strings.SplitN(strings.TrimPrefix(alarm, k.alarms()), "/", 3)
+	if len(parts) != 3 {
+		return 0, "", "", fmt.Errorf("%q is none of our keys", alarm)
+	}
+	if _, err := fmt.Sscanf(parts[0], "%x", &at); err != nil {
+		return 0, "", "", fmt.Errorf("%q is none of our keys: %w", alarm, err)
+	}
+	return at, parts[1], parts[2], nil
+}
+
+// operation tells requests with the same ID apart.
+type operation byte
+
+const (
+	put operation = iota + 1
+	del
+	increment
+	touch
+)
+
+// request returns the key of a request's answer, "" for a request without ID. It is made
+// of the first half of a SHA-256, each string after its length.
+func (k keys) request(op operation, namespace, key, id string) string {
+	if id == "" {
+		return ""
+	}
+	b := []byte{byte(op)}
+	for _, part := range []string{namespace, key, id} {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	sum := sha256.Sum256(b)
+	return k.root + "r/" + hex.EncodeToString(sum[:16])
+}
+
+// tick is how late an expired item may be removed. Readers look at the time themselves.
+const tick = 100 * time.Millisecond
+
+// soon is from when on an alarm is exact.
+const soon = 2 * time.Second
+
+// alarmTime is when to look after an item, in milliseconds since 1970. Long before its
+// end that is too early, and the same for writes that follow each other: so an item that
+// is written again and again leaves a dozen alarms and not one for each write.
+func alarmTime(now, end time.Time) int64 {
+	left, at := end.Sub(now), end.UnixMilli()
+	if left <= soon {
+		return (end.UnixNano() + int64(tick) - 1) / int64(tick) * tick.Milliseconds()
+	}
+	grain := int64(1)
+	for grain*16 <= left.Milliseconds() {
+		grain *= 2
+	}
+	return at / grain * grain
+}
