@@ -19,7 +19,8 @@ func settings() []setting.Setting {
 		Name: storeVar, Default: "memory:",
 		Help: "where items are: memory: (this process alone, lost with it), or memory:?size=256MiB&evict=true, " +
 			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes; " +
-			"disk: (a folder of its own below PLATFORM_DATA, kept)",
+			"disk: (a folder of its own below PLATFORM_DATA, kept); " +
+			"etcd://user:password@host:2379,host:2379/prefix?ca=file&cert=file&key=file, where only the hosts must be",
 	}}
 }
 

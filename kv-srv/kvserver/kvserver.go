@@ -21,8 +21,10 @@ func start(ctx context.Context, h *host.Host) error {
 	}
 	h.OnStop(func(context.Context) error { return s.Close() })
 	h.Ready("store", s.Ready)
-	if err := h.Metrics().Register(metrics); err != nil {
-		return err
+	if metrics != nil {
+		if err := h.Metrics().Register(metrics); err != nil {
+			return err
+		}
 	}
 	return kvpb.RegisterKVHandler(h.Server(), handler.New(s))
 }

@@ -79,18 +79,26 @@ func get(t *testing.T, p *hosttest.Platform, path string) string {
 
 func TestWrongSettings(t *testing.T) {
 	for value, want := range map[string]string{
-		"mongo://user:secret@host":     `KV_STORE: no backend for scheme "mongo" (have disk, memory)`,
-		"disk:/var/lib/kv":             `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
-		"disk:?sync=false":             `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
-		"256MiB":                       `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
-		"memory://host":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
-		"memory:256MiB":                `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
-		"memory:?sise=1GiB":            `KV_STORE: memory: no parameter "sise" (have evict, size)`,
-		"memory:?size=1GB":             `KV_STORE: memory: size=1GB is no size of 16MiB or more`,
-		"memory:?size=15MiB":           `KV_STORE: memory: size=15MiB is no size of 16MiB or more`,
-		"memory:?size=16MiB&size=1GiB": `KV_STORE: memory: size=16MiB,1GiB is no size of 16MiB or more`,
-		"memory:?evict=yes":            `KV_STORE: memory: evict=yes is neither true nor false`,
-		"memory:?evict;size":           `KV_STORE: memory: parameters are not of the form size=256MiB&evict=true`,
+		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have memory, disk, etcd)`,
+		"disk:/var/lib/kv":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
+		"disk:?sync=false":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
+		"256MiB":                        `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
+		"memory://host":                 `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
+		"memory:256MiB":                 `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
+		"memory:?sise=1GiB":             `KV_STORE: memory: no parameter "sise" (have evict, size)`,
+		"memory:?size=1GB":              `KV_STORE: memory: size=1GB is no size of 16MiB or more`,
+		"memory:?size=15MiB":            `KV_STORE: memory: size=15MiB is no size of 16MiB or more`,
+		"memory:?size=16MiB&size=1GiB":  `KV_STORE: memory: size=16MiB,1GiB is no size of 16MiB or more`,
+		"memory:?evict=yes":             `KV_STORE: memory: evict=yes is neither true nor false`,
+		"memory:?evict;size":            `KV_STORE: memory: parameters are not of the form size=256MiB&evict=true`,
+		"etcd://":                       `KV_STORE: etcd: "" is no host:port, want etcd://a:2379,b:2379`,
+		"etcd://a,b:2379":               `KV_STORE: etcd: "a" is no host:port, want etcd://a:2379,b:2379`,
+		"etcd://user@a:2379":            `KV_STORE: etcd: want user:password@ before the hosts, or neither`,
+		"etcd://u:secret@a:2379?colour": `KV_STORE: etcd: no parameter "colour" (have ca, cert, key, tls)`,
+		"etcd://a:2379?tls=false":       `KV_STORE: etcd: tls=false, want true`,
+		"etcd://a:2379?cert=c.pem":      `KV_STORE: etcd: cert and key go together`,
+		"etcd://a:2379?tls;ca":          `KV_STORE: etcd: parameters are not of the form tls=true&ca=ca.pem`,
+		"etcd://a:2379?ca=no.pem":       `KV_STORE: etcd: ca: open no.pem: no such file or directory`,
 	} {
 		env := map[string]string{"KV_STORE": value, "KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}
 		err := host.Run(t.Context(), host.Process{

@@ -11,34 +11,42 @@ import (
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
+	"github.com/micro/platform/kv-srv/internal/store/etcd"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
-// openStore returns the store that the settings name and what it counts, or nil where
-// they are wrong, which the settings know then.
+// openStore returns the store that the settings name and what it counts, if it does. The
+// store is nil where the settings are wrong, and they know why.
 func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
 	u := h.Settings.URL(storeVar)
 	if h.Settings.Err() != nil {
+		return nil, nil, nil
+	}
+	wrong := func(err error) (store.Store, prometheus.Collector, error) {
+		h.Settings.Fail(storeVar, "%w", err)
 		return nil, nil, nil
 	}
 	switch u.Scheme {
 	case "memory":
 		o, err := memoryOptions(u)
 		if err != nil {
-			h.Settings.Fail(storeVar, "%w", err)
-			return nil, nil, nil //nolint:nilerr // the settings have it
+			return wrong(err)
 		}
 		s := memory.Open(o)
 		return s, memoryMetrics(s), nil
 	case "disk":
 		if err := diskOptions(u); err != nil {
-			h.Settings.Fail(storeVar, "%w", err)
-			return nil, nil, nil
+			return wrong(err)
 		}
 		return openDisk(ctx, h)
+	case "etcd":
+		s, err := etcd.Open(ctx, u)
+		if err != nil {
+			return wrong(err)
+		}
+		return s, nil, nil
 	default:
-		h.Settings.Fail(storeVar, "no backend for scheme %q (have disk, memory)", u.Scheme)
-		return nil, nil, nil
+		return wrong(fmt.Errorf("no backend for scheme %q (have memory, disk, etcd)", u.Scheme))
 	}
 }
 
