@@ -24,7 +24,7 @@ func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Colle
 	}
 	wrong := func(err error) (store.Store, prometheus.Collector, error) {
 		h.Settings.Fail(storeVar, "%w", err)
-		return nil, nil, nil
+		return nil, nil, nil //nolint:nilerr // the settings have it
 	}
 	switch u.Scheme {
 	case "memory":
