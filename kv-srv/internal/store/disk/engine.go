@@ -20,7 +20,8 @@ const schema = 1
 // What the engine may take of the memory.
 const (
 	cacheSize    = 8 << 20
-	memTableSize = 4 << 20 // one is written to, another one to disk
+	memTableSize = 4 << 20
+	memTables    = 4 // one is written to, the others to disk
 	openFiles    = 200
 )
 
@@ -101,12 +102,13 @@ func syncDir(fs vfs.FS, path string) error {
 
 func openEngine(fs vfs.FS, path string, log *slog.Logger) (*pebble.DB, error) {
 	o := &pebble.Options{
-		FS:                 fs,
-		FormatMajorVersion: pebble.FormatWALSyncChunks, // tells a damaged log from one that a crash cut off
-		CacheSize:          cacheSize,
-		MemTableSize:       memTableSize,
-		MaxOpenFiles:       openFiles,
-		Logger:             logger{log},
+		FS:                          fs,
+		FormatMajorVersion:          pebble.FormatWALSyncChunks, // tells a damaged log from one that a crash cut off
+		CacheSize:                   cacheSize,
+		MemTableSize:                memTableSize,
+		MemTableStopWritesThreshold: memTables,
+		MaxOpenFiles:                openFiles,
+		Logger:                      logger{log},
 	}
 	o.Experimental.FileCacheShards = 1
 	for i := range o.Levels {
