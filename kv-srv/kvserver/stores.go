@@ -20,11 +20,11 @@ import (
 func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
 	u := h.Settings.URL(storeVar)
 	if h.Settings.Err() != nil {
-		return nil, nil, nil
+		return nil, nil, nil //nolint:nilerr // the settings have it
 	}
 	wrong := func(err error) (store.Store, prometheus.Collector, error) {
 		h.Settings.Fail(storeVar, "%w", err)
-		return nil, nil, nil //nolint:nilerr // the settings have it
+		return nil, nil, nil
 	}
 	switch u.Scheme {
 	case "memory":
