@@ -59,7 +59,7 @@ var rules = []rule{
 		says: "only its own main, cmd/platform and tests import a server",
 		forbids: func(e edge) bool {
 			x := service(e.to)
-			return within(e.to, serverOf(x)) && e.from != "./"+x && !within(e.from, serverOf(x), "./cmd/platform", "./tests")
+			return within(e.to, serverOf(x)) && e.from != "./"+x && !helpsTests(e.from) && !within(e.from, serverOf(x), "./cmd/platform", "./tests")
 		},
 	},
 	{

@@ -17,6 +17,8 @@ import (
 	"github.com/micro/platform/tests/backends"
 )
 
+const patient = 60 * time.Second // what should happen at once may take this long
+
 // open opens a store below a prefix of its own, and a client that sees what it does.
 func open(t *testing.T) (*etcd.Store, *clientv3.Client, string) {
 	t.Helper()
