@@ -34,6 +34,7 @@ func refusal(ctx context.Context, err error) error {
 func known(err error) *rpcerr.Error {
 	var unsupported *store.UnsupportedError
 	var limit *store.LimitError
+	var quota *store.QuotaError
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rpcerr.New(codes.NotFound, "kv.not_found", "not found")
@@ -51,6 +52,8 @@ func known(err error) *rpcerr.Error {
 		return rpcerr.New(codes.ResourceExhausted, "kv.full", "the store is full, nothing was written: come back in %v", untilRoom).Retry(untilRoom)
 	case errors.Is(err, store.ErrLagging):
 		return rpcerr.New(codes.ResourceExhausted, "kv.lagging", "the watch was read too slowly: go on from the last version")
+	case errors.As(err, &quota):
+		return rpcerr.New(codes.ResourceExhausted, "kv.quota", "%v: delete some first", quota)
 	case errors.As(err, &unsupported):
 		return rpcerr.New(codes.Unimplemented, "kv.unsupported", "%v", unsupported)
 	case errors.As(err, &limit):

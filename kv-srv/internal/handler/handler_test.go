@@ -441,6 +441,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{store.ErrLagging, codes.ResourceExhausted, "kv.lagging", 0},
 		{&store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}, codes.Unimplemented, "kv.unsupported", 0},
 		{&store.LimitError{Backend: "etcd", Field: "value", Limit: "1 MiB"}, codes.InvalidArgument, "invalid_argument", 0},
+		{&store.QuotaError{Namespace: "ns", Unit: "keys", Max: 10}, codes.ResourceExhausted, "kv.quota", 0},
 		{errors.New("anything"), codes.Unavailable, "kv.backend", 0},
 		{context.DeadlineExceeded, codes.Unavailable, "kv.backend", 0}, // that of the backend
 	} {

@@ -10,7 +10,7 @@ import (
 )
 
 // What a backend answers, wrapped or bare. An error that is none of these nor an
-// *UnsupportedError or *LimitError means that the backend could not tell.
+// *UnsupportedError, *LimitError or *QuotaError means that the backend could not tell.
 var (
 	ErrNotFound  = errors.New("no such key")
 	ErrExists    = errors.New("the key exists")

@@ -28,6 +28,11 @@ type record struct {
 
 func (r *record) expired(now int64) bool { return r.expires != 0 && r.expires <= now }
 
+// size is what a record under a key counts towards a quota: see store.Item.Size.
+func (r *record) size(key string) int64 {
+	return int64(store.Item{Key: key, Value: r.value, Metadata: r.metadata}.Size())
+}
+
 func (r *record) item(key string) store.Item {
 	item := store.Item{
 		Key:      key,

@@ -34,6 +34,10 @@ type Options struct {
 	// is lost. Either way expired items and forgotten request IDs go first.
 	Evict bool
 
+	// Quotas are those of the namespaces; nil: there are none. Expired items go before
+	// a write is refused for one, others do not.
+	Quotas store.Quotas
+
 	// Progress is how often a watch emits store.Progress; 0: every 30 seconds.
 	Progress time.Duration
 

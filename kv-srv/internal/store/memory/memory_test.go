@@ -11,3 +11,9 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return memory.Open(memory.Options{}) })
 }
+
+func TestQuota(t *testing.T) {
+	storetest.RunQuota(t, func(_ *testing.T, quotas store.Quotas) store.Store {
+		return memory.Open(memory.Options{Quotas: quotas})
+	})
+}

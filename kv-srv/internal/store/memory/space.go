@@ -12,6 +12,7 @@ import (
 type space struct {
 	name    string
 	keys    *btree.BTreeG[*entry] // ordered by the bytes of the keys
+	bytes   int64                 // of its items, as quotas count them
 	history history
 }
 
@@ -89,6 +90,7 @@ func (s *Store) add(namespace, key string, rec *record) *entry {
 func (s *Store) remove(e *entry, why store.Kind) {
 	s.expiries.set(e, 0)
 	s.charge(-costOfItem(e.key, e.rec.Load()))
+	e.space.bytes -= e.rec.Load().size(e.key)
 	s.table.remove(e)
 	e.space.keys.Delete(e)
 	s.items--

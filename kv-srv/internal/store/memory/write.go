@@ -33,6 +33,10 @@ func (s *Store) enter(op request.Operation, namespace, key, requestID string) pl
 // set stores a record and remembers the answer to its request, or does neither. It gives
 // the record its version, and its entry to a new one.
 func (s *Store) set(at place, rec *record, sum int64) error {
+	added, err := s.allow(at, rec)
+	if err != nil {
+		return err
+	}
 	if err := s.admit(at); err != nil {
 		return err
 	}
@@ -48,6 +52,7 @@ func (s *Store) set(at place, rec *record, sum int64) error {
 	} else {
 		e.rec.Store(rec)
 	}
+	e.space.bytes += added
 	e.see(rec.version)
 	s.expires(e, rec.expires)
 	s.log(e.space, change{kind: store.Put, version: rec.version, key: e.key, rec: rec})
