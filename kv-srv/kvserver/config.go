@@ -12,7 +12,11 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
-const storeVar = "KV_STORE"
+const (
+	storeVar  = "KV_STORE"
+	storesVar = "KV_STORES"
+	quotasVar = "KV_QUOTAS"
+)
 
 func settings() []setting.Setting {
 	return []setting.Setting{{
@@ -21,6 +25,13 @@ func settings() []setting.Setting {
 			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes; " +
 			"disk: (a folder of its own below PLATFORM_DATA, kept); " +
 			"etcd://user:password@host:2379,host:2379/prefix?ca=file&cert=file&key=file, where only the hosts must be",
+	}, {
+		Name: storesVar,
+		Help: "namespaces that are somewhere else: billing=disk:,sessions=memory:?evict=true",
+	}, {
+		Name: quotasVar,
+		Help: "what a namespace may hold, * for all others of KV_STORE: billing=keys:100000/bytes:1GiB,*=bytes:64MiB; " +
+			"memory: and disk: keep quotas",
 	}}
 }
 

@@ -15,16 +15,10 @@ func Service() host.Service {
 }
 
 func start(ctx context.Context, h *host.Host) error {
-	s, metrics, err := openStore(ctx, h)
-	if err != nil || s == nil {
-		return err // nil: the settings have the error
+	s, err := openStores(ctx, h)
+	if err != nil || h.Settings.Err() != nil {
+		return err // nil: the settings have it
 	}
-	h.OnStop(func(context.Context) error { return s.Close() })
 	h.Ready("store", s.Ready)
-	if metrics != nil {
-		if err := h.Metrics().Register(metrics); err != nil {
-			return err
-		}
-	}
 	return kvpb.RegisterKVHandler(h.Server(), handler.New(s))
 }

@@ -28,7 +28,7 @@ func TestServes(t *testing.T) {
 		"kv_items 1", "kv_namespaces 1", "kv_bytes ", "kv_bytes_max 6.7108864e+07", "kv_watchers 0",
 		"kv_evicted_total 0", "kv_expired_total 0", "kv_lagging_total 0",
 	} {
-		if !strings.Contains(metrics, "\n"+want) {
+		if !strings.Contains(metrics, "\n"+strings.Replace(want, " ", `{namespaces="*"} `, 1)) {
 			t.Errorf("/metrics has no %q:\n%s", want, metrics)
 		}
 	}
@@ -51,7 +51,7 @@ func TestKeeps(t *testing.T) {
 			}
 			metrics := get(t, p, "/metrics")
 			for _, want := range []string{"kv_bytes ", "kv_bytes_free ", "kv_watchers 0", "kv_expired_total 0", "kv_lagging_total 0"} {
-				if !strings.Contains(metrics, "\n"+want) {
+				if !strings.Contains(metrics, "\n"+strings.Replace(want, " ", `{namespaces="*"} `, 1)) {
 					t.Errorf("/metrics has no %q:\n%s", want, metrics)
 				}
 			}
@@ -79,7 +79,7 @@ func get(t *testing.T, p *hosttest.Platform, path string) string {
 
 func TestWrongSettings(t *testing.T) {
 	for value, want := range map[string]string{
-		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have memory, disk, etcd)`,
+		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have disk, etcd, memory)`,
 		"disk:/var/lib/kv":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"disk:?sync=false":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"256MiB":                        `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
@@ -100,13 +100,20 @@ func TestWrongSettings(t *testing.T) {
 		"etcd://a:2379?tls;ca":          `KV_STORE: etcd: parameters are not of the form tls=true&ca=ca.pem`,
 		"etcd://a:2379?ca=no.pem":       `KV_STORE: etcd: ca: open no.pem: no such file or directory`,
 	} {
-		env := map[string]string{"KV_STORE": value, "KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}
-		err := host.Run(t.Context(), host.Process{
-			Getenv: func(name string) string { return env[name] }, Stderr: io.Discard,
-		}, kvserver.Service())
-		var wrong *host.ConfigError
-		if !errors.As(err, &wrong) || err.Error() != want {
-			t.Errorf("KV_STORE=%s: got %v, want a ConfigError: %s", value, err, want)
-		}
+		wantWrong(t, map[string]string{"KV_STORE": value}, want)
+	}
+}
+
+func wantWrong(t *testing.T, env map[string]string, want string) {
+	t.Helper()
+	err := host.Run(t.Context(), host.Process{
+		Getenv: func(name string) string {
+			return map[string]string{"KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}[name] + env[name]
+		},
+		Stderr: io.Discard,
+	}, kvserver.Service())
+	var wrong *host.ConfigError
+	if !errors.As(err, &wrong) || err.Error() != want {
+		t.Errorf("%v: got %v, want a ConfigError: %s", env, err, want)
 	}
 }

@@ -2,62 +2,130 @@ package kvserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/apart"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/etcd"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
-// openStore returns the store that the settings name and what it counts, if it does. The
-// store is nil where the settings are wrong, and they know why.
-func openStore(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
-	u := h.Settings.URL(storeVar)
-	if h.Settings.Err() != nil {
-		return nil, nil, nil //nolint:nilerr // the settings have it
-	}
-	wrong := func(err error) (store.Store, prometheus.Collector, error) {
-		h.Settings.Fail(storeVar, "%w", err)
-		return nil, nil, nil
-	}
-	switch u.Scheme {
-	case "memory":
-		o, err := memoryOptions(u)
-		if err != nil {
-			return wrong(err)
-		}
-		s := memory.Open(o)
-		return s, memoryMetrics(s), nil
-	case "disk":
-		if err := diskOptions(u); err != nil {
-			return wrong(err)
-		}
-		return openDisk(ctx, h)
-	case "etcd":
-		s, err := etcd.Open(ctx, u)
-		if err != nil {
-			return wrong(err)
-		}
-		return s, nil, nil
-	default:
-		return wrong(fmt.Errorf("no backend for scheme %q (have memory, disk, etcd)", u.Scheme))
+// backend is a kind of store. An error of open means that the URL is wrong, but for a
+// *startError.
+type backend struct {
+	open   func(ctx context.Context, h *host.Host, u *url.URL, quotas store.Quotas) (opened, error)
+	counts bool // keeps quotas
+}
+
+// opened is a store and what it counts, if it does.
+type opened struct {
+	store.Store
+	metrics prometheus.Collector
+}
+
+// startError is why a store cannot be opened though its URL is right.
+type startError struct{ error }
+
+// backends returns them by the schemes of their URLs.
+func backends() map[string]backend {
+	return map[string]backend{
+		"memory": {openMemory, true},
+		"disk":   {openDisk, false},
+		"etcd":   {openEtcd, false},
 	}
 }
 
-func openDisk(ctx context.Context, h *host.Host) (store.Store, prometheus.Collector, error) {
+func openMemory(_ context.Context, _ *host.Host, u *url.URL, quotas store.Quotas) (opened, error) {
+	o, err := memoryOptions(u)
+	if err != nil {
+		return opened{}, err
+	}
+	o.Quotas = quotas
+	s := memory.Open(o)
+	return opened{s, memoryMetrics(s)}, nil
+}
+
+func openDisk(ctx context.Context, h *host.Host, u *url.URL, _ store.Quotas) (opened, error) {
+	if err := diskOptions(u); err != nil {
+		return opened{}, err
+	}
 	dir, err := h.DataDir()
 	if err != nil {
-		return nil, nil, err
+		return opened{}, &startError{err}
 	}
 	s, err := disk.Open(ctx, filepath.Join(dir, "disk"), disk.Options{Log: h.Log.With(slog.String("store", "disk"))})
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", storeVar, err)
+		return opened{}, &startError{err}
 	}
-	return s, diskMetrics(s), nil
+	return opened{s, diskMetrics(s)}, nil
+}
+
+func openEtcd(ctx context.Context, _ *host.Host, u *url.URL, _ store.Quotas) (opened, error) {
+	s, err := etcd.Open(ctx, u)
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{s, nil}, nil
+}
+
+// openStores returns the store that the settings ask for. Where they are wrong, they know
+// why.
+func openStores(ctx context.Context, h *host.Host) (*apart.Store, error) {
+	all := &apart.Store{}
+	h.OnStop(func(context.Context) error { return all.Close() })
+	for _, p := range readPlan(h.Settings) {
+		one, err := p.open(ctx, h)
+		var start *startError
+		switch {
+		case errors.As(err, &start):
+			return nil, fmt.Errorf("%s: %w", p.variable, start.error)
+		case err != nil:
+			h.Settings.Fail(p.variable, "%w", err)
+		default:
+			all.Add(one, p.namespaces...)
+		}
+	}
+	return all, nil
+}
+
+// open opens a store and registers its metrics under the namespaces that it has.
+func (p place) open(ctx context.Context, h *host.Host) (store.Store, error) {
+	b, ok := backends()[p.url.Scheme]
+	if !ok {
+		return nil, fmt.Errorf("no backend for scheme %q (have %s)", p.url.Scheme, names(func(backend) bool { return true }))
+	}
+	one, err := b.open(ctx, h, p.url, p.quotas)
+	if err != nil {
+		return nil, err
+	}
+	if one.metrics == nil {
+		return one.Store, nil
+	}
+	label := prometheus.Labels{"namespaces": p.label()}
+	if err := prometheus.WrapRegistererWith(label, h.Metrics()).Register(one.metrics); err != nil {
+		return nil, &startError{errors.Join(err, one.Close())}
+	}
+	return one.Store, nil
+}
+
+// names lists the backends that are such.
+func names(such func(backend) bool) string {
+	var all []string
+	for name, b := range backends() {
+		if such(b) {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
 }

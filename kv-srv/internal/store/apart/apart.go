@@ -1,0 +1,101 @@
+// Package apart keeps some namespaces in stores of their own.
+package apart
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+)
+
+// Store sends each call to the store of its namespace.
+type Store struct {
+	all  []store.Store
+	own  map[string]store.Store // by namespace
+	rest store.Store            // of all other namespaces
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Add takes over a store for some namespaces, or for all that have none of their own. All
+// stores are added before anything else is called but Close.
+func (s *Store) Add(one store.Store, namespaces ...string) {
+	s.all = append(s.all, one)
+	if len(namespaces) == 0 {
+		s.rest = one
+		return
+	}
+	if s.own == nil {
+		s.own = map[string]store.Store{}
+	}
+	for _, namespace := range namespaces {
+		s.own[namespace] = one
+	}
+}
+
+func (s *Store) of(namespace string) store.Store {
+	if own, ok := s.own[namespace]; ok {
+		return own
+	}
+	return s.rest
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, error) {
+	return s.of(namespace).Get(ctx, namespace, key)
+}
+
+// Put implements store.Store.
+func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	return s.of(namespace).Put(ctx, namespace, w)
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
+	return s.of(namespace).Delete(ctx, namespace, r)
+}
+
+// Increment implements store.Store.
+func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	return s.of(namespace).Increment(ctx, namespace, a)
+}
+
+// Touch implements store.Store.
+func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
+	return s.of(namespace).Touch(ctx, namespace, key, ttl)
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, namespace string, q store.Query) (store.Page, error) {
+	return s.of(namespace).List(ctx, namespace, q)
+}
+
+// DeletePrefix implements store.Store.
+func (s *Store) DeletePrefix(ctx context.Context, namespace, prefix string) (int, error) {
+	return s.of(namespace).DeletePrefix(ctx, namespace, prefix)
+}
+
+// Watch implements store.Store.
+func (s *Store) Watch(ctx context.Context, namespace, prefix string, from uint64, emit func(store.Event) error) error {
+	return s.of(namespace).Watch(ctx, namespace, prefix, from, emit)
+}
+
+// Ready returns why any of the stores cannot serve now.
+func (s *Store) Ready(ctx context.Context) error {
+	return s.each(func(one store.Store) error { return one.Ready(ctx) })
+}
+
+// Close closes the stores.
+func (s *Store) Close() error {
+	return s.each(store.Store.Close)
+}
+
+// each calls f for each store.
+func (s *Store) each(f func(store.Store) error) error {
+	var errs []error
+	for _, one := range s.all {
+		errs = append(errs, f(one))
+	}
+	return errors.Join(errs...)
+}
