@@ -71,7 +71,7 @@ func TestServices(t *testing.T) {
 	c := newCommand(t)
 	r := c.run("services")
 	got := strings.Fields(r.out)
-	if len(got) != 12 || got[4] != "echo-srv" || got[7] != "4" || got[8] != "kv-srv" || got[11] != "10" {
+	if len(got) != 12 || got[4] != "echo-srv" || got[7] != "5" || got[8] != "kv-srv" || got[11] != "11" {
 		t.Errorf("got %s", r.out)
 	}
 	var rows []instance
@@ -92,7 +92,7 @@ func TestUsage(t *testing.T) {
 		args string
 		want string
 	}{
-		{"srve", `platform: no command "srve", did you mean serve? (have serve, services, call, kv, completion)`},
+		{"srve", `platform: no command "srve", did you mean serve? (have serve, services, call, kv, backup, restore, completion)`},
 		{"kv gt", `platform kv: no command "gt", did you mean get? (have get,`},
 		{"kv xylophone", `platform kv: no command "xylophone" (have`},
 		{"completion tcsh", `platform completion: no command "tcsh" (have bash, zsh, fish, pwsh)`},

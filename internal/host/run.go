@@ -30,6 +30,7 @@ import (
 	"github.com/micro/platform/internal/spans"
 	"github.com/micro/platform/internal/tracing"
 	"github.com/micro/platform/proto"
+	operationspb "github.com/micro/platform/proto/micro/operations/v1"
 )
 
 // Process is what services find in their process.
@@ -220,6 +221,9 @@ func start(ctx context.Context, s Service, h *Host) error {
 	err := s.Start(ctx, h)
 	if bad := h.Settings.Err(); bad != nil {
 		return &ConfigError{bad}
+	}
+	if err == nil {
+		err = operationspb.RegisterOperationsHandler(h.port, &operations{h, make(chan struct{}, 1)})
 	}
 	if err == nil {
 		err = h.tell()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/server"
 
+	"github.com/micro/platform/internal/backup"
 	"github.com/micro/platform/internal/datadir"
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/internal/setting"
@@ -61,6 +63,8 @@ type Host struct {
 	work    sync.WaitGroup
 	failed  chan<- error
 	onStop  []func(context.Context) error
+	dataDir string // once somebody asked for it
+	backups []backedUp
 }
 
 // Server is what generated Register functions take.
@@ -105,6 +109,13 @@ func (h *Host) DataDir() (string, error) {
 		return "", fmt.Errorf("PLATFORM_DATA: %w", err)
 	}
 	h.OnStop(func(context.Context) error { return d.Close() })
+	left, _ := filepath.Glob(filepath.Join(d.Path, backup.Prefix+"*")) // of a process that was killed
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("PLATFORM_DATA: %w", err)
+		}
+	}
+	h.dataDir = d.Path
 	return d.Path, nil
 }
 
