@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,56 +20,104 @@ const patience = time.Second
 
 var errUnsure = errors.New("the disk became full: the write may be kept or not")
 
-// entry is a write in the order of the log.
-type entry struct {
-	batch     *pebble.Batch
-	namespace string
-	key       string
-	version   uint64
-	size      int64 // of the change
-}
-
-// commit gives a change its version, appends it to the log with all that comes with it,
-// and returns the version. The item of the place is the one of the change then. The
-// change is on disk once await returns for its version.
+// commit gives a change its version, adds it to the group that is filled with all that
+// comes with it, and returns the version. The item of the place is the one of the change
+// then. The change is on disk once await returns for its version.
 func (s *Store) commit(ctx context.Context, at *place, c change, answer *request.Answer) (uint64, error) {
-	if err := s.take(ctx, s.underway); err != nil {
+	q := &s.queue
+	if at.head.version > s.history.floorOf(at.namespace) { // where there is none, it has 0
+		if err := s.fetch(at); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.enqueue(ctx); err != nil {
 		return 0, err
 	}
-	if err := s.take(ctx, s.order); err != nil {
-		<-s.underway
-		return 0, err
+	defer q.mu.Unlock()
+	tally := q.tally(at.namespace)
+	keys, bytes := at.grows(c)
+	if c.rec != nil {
+		if err := s.opts.Quotas.Check(at.namespace, tally.keys+keys, keys, tally.bytes+bytes, bytes); err != nil {
+			q.drop(at.namespace, tally)
+			return 0, err
+		}
 	}
-	defer func() { <-s.order }()
-	e := entry{batch: s.db.NewBatch(), namespace: at.namespace, key: at.key, version: s.version + 1}
-	if err := s.fill(&e, at, c, answer); err != nil {
-		<-s.underway
-		return 0, errors.Join(err, e.batch.Close())
-	}
-	s.version = e.version
-	at.stripe.last.Store(e.version) // before anybody can see it
-	if err := s.apply(e.batch); err != nil {
-		<-s.underway
+	q.version++
+	version := q.version
+	if err := s.fill(at, c, answer, version); err != nil {
 		s.fail(err)
 		return 0, err
 	}
-	s.log <- e // has room for all under way
-	if at.rec = c.rec; c.rec != nil && c.rec.expires != 0 {
-		s.tend.expires(c.rec.expires)
-	}
-	return e.version, nil
+	q.count(at.namespace, tally, keys, bytes)
+	at.stripe.last.Store(version) // before anybody can see it
+	at.hold(c.rec)
+	at.stripe.heads.set(at.id, c.rec, at.head.bytes)
+	return version, nil
 }
 
-// take takes a token.
-func (s *Store) take(ctx context.Context, tokens chan<- struct{}) error {
-	select {
-	case tokens <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.failed:
-		return *s.broken.Load()
+// grows returns how many items and bytes a change adds.
+func (at *place) grows(c change) (keys, bytes int64) {
+	if c.rec != nil {
+		keys, bytes = 1, c.rec.size(at.key)
 	}
+	if at.head.version != 0 {
+		keys, bytes = keys-1, bytes-at.head.bytes
+	}
+	return keys, bytes
+}
+
+// fill writes what a change means.
+func (s *Store) fill(at *place, c change, answer *request.Answer, version uint64) error {
+	q, g := &s.queue, s.queue.filling
+	moved, err := s.move(at)
+	if err != nil {
+		return err
+	}
+	e := entry{change: c, namespace: at.namespace, version: version, moved: moved}
+	if at.rec != nil && at.rec.expires != 0 {
+		err = errors.Join(err, g.batch.Delete(expiryKey(at.rec.expires, at.namespace, at.key), nil))
+	}
+	q.key = appendItemKey(q.key[:0], at.namespace, at.key)
+	if c.rec == nil {
+		err = errors.Join(err, g.batch.Delete(q.key, nil))
+	} else {
+		c.rec.version = version
+		e.rec = nil // the item has it
+		err = errors.Join(err, q.set(c.rec))
+		if c.rec.expires != 0 {
+			g.ends(c.rec.expires)
+			err = errors.Join(err, g.batch.Set(expiryKey(c.rec.expires, at.namespace, at.key), nil, nil))
+		}
+	}
+	if answer != nil && at.request.Given {
+		answer.Version = version
+		g.answers[at.request.Sum] = *answer
+		err = errors.Join(err, g.batch.Set(requestKey(at.now/int64(generation), at.request.Sum), appendAnswer(nil, *answer), nil))
+	}
+	if version >= q.limit {
+		q.limit += versions
+		err = errors.Join(err, g.batch.Set(metaKey("limit"), encode(q.limit), nil))
+	}
+	g.entries = append(g.entries, e)
+	g.latest[name{at.namespace, at.key}] = c.rec
+	g.last = version
+	return err
+}
+
+// move keeps the item of a place, which is about to be replaced, in the history, if that
+// still has its change.
+func (s *Store) move(at *place) (moved, error) {
+	g := s.queue.filling
+	if first := g.first(); first != 0 && at.head.version >= first {
+		g.entries[at.head.version-first].rec = at.rec
+		return moved{}, nil
+	}
+	if at.head.version <= s.history.floorOf(at.namespace) { // or there is none
+		return moved{}, nil
+	}
+	b := s.queue.encode(change{kind: kindPut, key: at.key, rec: at.rec})
+	m := moved{version: at.rec.version, bytes: int64(len(b))}
+	return m, g.batch.Set(changeKey(at.namespace, at.rec.version), b, nil)
 }
 
 // apply appends to the log. The engine panics where its log has failed.
@@ -84,86 +130,28 @@ func (s *Store) apply(b *pebble.Batch) (err error) {
 	return s.db.ApplyNoSyncWait(b, pebble.Sync)
 }
 
-// fill writes what a change means.
-func (s *Store) fill(e *entry, at *place, c change, answer *request.Answer) error {
-	b := e.batch
-	var errs []error
-	set := func(key, value []byte) { errs = append(errs, b.Set(key, value, nil)) }
-	if at.rec != nil && at.rec.expires != 0 {
-		errs = append(errs, b.Delete(expiryKey(at.rec.expires, at.namespace, at.key), nil))
-	}
-	if c.rec == nil {
-		errs = append(errs, b.Delete(itemKey(at.namespace, at.key), nil))
-	} else {
-		c.rec.version = e.version
-		set(itemKey(at.namespace, at.key), c.rec.append(nil))
-		if c.rec.expires != 0 {
-			set(expiryKey(c.rec.expires, at.namespace, at.key), nil)
-		}
-	}
-	if answer != nil && at.request.Given {
-		answer.Version = e.version
-		set(requestKey(at.now/int64(generation), at.request.Sum), appendAnswer(nil, *answer))
-	}
-	key, value := changeKey(at.namespace, e.version), c.append(nil)
-	set(key, value)
-	e.size = changeCost + int64(len(key)+len(value))
-	if e.version >= s.limit {
-		s.limit += versions
-		set(metaKey("limit"), encode(s.limit))
-	}
-	return errors.Join(errs...)
-}
-
-// synced is how far the log is on disk.
-type synced struct {
-	version atomic.Uint64
-
-	mu      sync.Mutex
-	waiting []waiter
-}
-
-type waiter struct {
-	version uint64
-	done    chan struct{}
-}
-
-// reach notes that all changes up to a version are on disk.
-func (y *synced) reach(version uint64) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.version.Store(version)
-	left := y.waiting[:0]
-	for _, w := range y.waiting {
-		if w.version <= version {
-			close(w.done)
-		} else {
-			left = append(left, w)
-		}
-	}
-	clear(y.waiting[len(left):])
-	y.waiting = left
-}
-
-// wait returns what is closed when a version is on disk, nil if it is.
-func (y *synced) wait(version uint64) <-chan struct{} {
-	if y.version.Load() >= version {
+// take takes the token of the order.
+func (s *Store) take(ctx context.Context) error {
+	select {
+	case s.order <- struct{}{}:
 		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.failed:
+		return *s.broken.Load()
 	}
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if y.version.Load() >= version {
-		return nil
-	}
-	w := waiter{version, make(chan struct{})}
-	y.waiting = append(y.waiting, w)
-	return w.done
 }
 
 // await returns when all changes up to a version are on disk, or an error: that nobody
 // can tell.
 func (s *Store) await(ctx context.Context, version uint64) error {
-	done := s.synced.wait(version)
+	if s.synced.Load() >= version {
+		return nil
+	}
+	if s.applied.Load() < version {
+		s.lift()
+	}
+	done := s.landing(version)
 	if done == nil {
 		return nil
 	}
@@ -187,20 +175,5 @@ func (s *Store) await(ctx context.Context, version uint64) error {
 		return *s.broken.Load()
 	case <-grace.C:
 		return errUnsure
-	}
-}
-
-// settle waits for the log to be synced, entry by entry, and tells watchers and writers.
-func (s *Store) settle() {
-	for e := range s.log {
-		if err := e.batch.SyncWait(); err != nil {
-			s.fail(err)
-		}
-		if s.broken.Load() == nil {
-			s.publish(e)
-			s.synced.reach(e.version)
-			_ = e.batch.Close() // has nothing to say once it is written
-		}
-		<-s.underway
 	}
 }

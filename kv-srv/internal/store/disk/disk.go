@@ -32,6 +32,10 @@ type Options struct {
 	// namespaces together; 0: DefaultHistory.
 	History int64
 
+	// Quotas are those of the namespaces; nil: there are none. An item that has expired
+	// counts until it is removed.
+	Quotas store.Quotas
+
 	// Progress is how often a watch emits store.Progress; 0: every 30 seconds.
 	Progress time.Duration
 
@@ -48,30 +52,25 @@ const (
 	DefaultHistory = 64 << 20
 )
 
-// maxUnderway bounds the writes that wait for the disk.
-const maxUnderway = 1024
-
 // Store is a store.Store on disk.
 //
 // A write holds the lock of its key's stripe while it looks at what is there, and that of
-// the order of versions while it appends to the engine's log. It returns when the log is
-// synced up to it; many share one sync. What is written but not synced is visible to
-// other writes of the key, and nobody is told of it before it is: a reader that meets it
-// waits.
+// the queue while it adds to it. It returns when the engine's log is synced up to it; many
+// share one sync. What is queued is visible to other writes of the key, and nobody is told
+// of it before it is synced: a reader that meets it waits.
 type Store struct {
 	opts    Options
 	db      *pebble.DB
 	room    *room
 	stripes *[stripes]stripe
-	seed    maphash.Seed
+	seeds   [2]maphash.Seed
 
-	order    chan struct{} // holds one token: who has it changes version and limit
-	version  uint64        // that of the last change of any namespace
-	limit    uint64        // versions up to it are reserved on disk
-	underway chan struct{} // one token for each write that is not synced
-	log      chan entry    // the same writes, in order
+	queue   queue
+	lifting sync.Mutex    // held while a group is appended to the log
+	order   chan struct{} // holds one token: who has it changes applied
+	applied atomic.Uint64 // changes up to it can be read
+	synced  atomic.Uint64 // and up to it are on disk
 
-	synced  synced
 	history history
 	tend    tend
 
@@ -85,16 +84,16 @@ type Store struct {
 	expired, lagging atomic.Uint64
 	watchers         atomic.Int64
 
-	done    chan struct{} // closed by Close
-	cancel  context.CancelFunc
-	kept    sync.WaitGroup // the keeper
-	settled sync.WaitGroup // the settler
+	done   chan struct{} // closed by Close
+	cancel context.CancelFunc
+	kept   sync.WaitGroup // the keeper
+	wrote  sync.WaitGroup // the writer and the lander
 }
 
 var _ store.Store = (*Store)(nil)
 
 // Open opens the store in a folder that no other process has, and makes it if there is
-// none. It runs two goroutines beside those of the engine, which end with Close.
+// none. It runs three goroutines beside those of the engine, which end with Close.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -119,7 +118,8 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, damaged(err)), db.Close())
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.settled.Go(s.settle)
+	s.wrote.Go(s.write)
+	s.wrote.Go(s.land)
 	s.kept.Go(func() { s.keep(ctx) })
 	return s, nil
 }
@@ -144,15 +144,16 @@ func newStore(opts Options) *Store {
 		opts.FS = vfs.Default
 	}
 	s := &Store{
-		opts:     opts,
-		stripes:  new([stripes]stripe),
-		seed:     maphash.MakeSeed(),
-		order:    make(chan struct{}, 1),
-		underway: make(chan struct{}, maxUnderway),
-		log:      make(chan entry, maxUnderway),
-		failed:   make(chan struct{}),
-		done:     make(chan struct{}),
+		opts:    opts,
+		stripes: new([stripes]stripe),
+		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		order:   make(chan struct{}, 1),
+		failed:  make(chan struct{}),
+		done:    make(chan struct{}),
 	}
+	s.queue.tallies = make(map[string]*tally)
+	s.queue.poke, s.queue.end = make(chan struct{}, 1), make(chan struct{})
+	s.queue.landing = make(chan *group, 64)
 	s.history.spaces = make(map[string]*space)
 	s.history.chunkBytes = opts.History / 64
 	s.history.over = make(map[string]*space)
@@ -166,13 +167,19 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	s.version = max(limit, 1)
-	s.limit = s.version + versions
-	if err := s.db.Set(metaKey("limit"), encode(s.limit), pebble.Sync); err != nil {
+	q := &s.queue
+	q.version = max(limit, 1)
+	q.limit = q.version + versions
+	if err := s.db.Set(metaKey("limit"), encode(q.limit), pebble.Sync); err != nil {
 		return err
 	}
-	s.synced.version.Store(s.version)
-	return s.loadHistory()
+	s.applied.Store(q.version)
+	s.synced.Store(q.version)
+	q.filling = s.newGroup()
+	if err := s.loadTallies(); err != nil {
+		return err
+	}
+	return errors.Join(s.loadHeads(), s.loadHistory())
 }
 
 // now is in nanoseconds since 1970, as all times are kept.
@@ -208,8 +215,8 @@ func (s *Store) Close() error {
 	ended := make(chan struct{})
 	go func() { // ends when there is room again
 		s.kept.Wait()
-		close(s.log)
-		s.settled.Wait()
+		close(s.queue.end)
+		s.wrote.Wait()
 		close(ended)
 	}()
 	select {
@@ -231,20 +238,27 @@ func (s *Store) Close() error {
 
 // Stats is what became of a store since Open.
 type Stats struct {
-	Bytes    uint64 // of the files
-	Free     uint64 // bytes that the disk has left
-	Expired  uint64 // items removed after their time
-	Watchers int
-	Lagging  uint64 // watches that ended because they read too slowly
+	Items      int64  // with those that are expired but not removed yet
+	Namespaces int    // that have items
+	Bytes      uint64 // of the files
+	Free       uint64 // bytes that the disk has left
+	Expired    uint64 // items removed after their time
+	Watchers   int
+	Lagging    uint64 // watches that ended because they read too slowly
 }
 
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
+	s.queue.mu.Lock()
+	items, namespaces := s.queue.items, len(s.queue.tallies)
+	s.queue.mu.Unlock()
 	return Stats{
-		Bytes:    s.db.Metrics().DiskSpaceUsage(),
-		Free:     s.room.free(),
-		Expired:  s.expired.Load(),
-		Watchers: int(s.watchers.Load()),
-		Lagging:  s.lagging.Load(),
+		Items:      items,
+		Namespaces: namespaces,
+		Bytes:      s.db.Metrics().DiskSpaceUsage(),
+		Free:       s.room.free(),
+		Expired:    s.expired.Load(),
+		Watchers:   int(s.watchers.Load()),
+		Lagging:    s.lagging.Load(),
 	}
 }

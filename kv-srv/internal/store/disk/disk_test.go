@@ -12,6 +12,12 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir(), disk.Options{}) })
 }
 
+func TestQuota(t *testing.T) {
+	storetest.RunQuota(t, func(t *testing.T, quotas store.Quotas) store.Store {
+		return open(t, t.TempDir(), disk.Options{Quotas: quotas})
+	})
+}
+
 // open opens a store, which is the caller's to close.
 func open(t testing.TB, path string, opts disk.Options) *disk.Store {
 	t.Helper()

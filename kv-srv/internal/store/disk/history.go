@@ -1,10 +1,12 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,6 +24,9 @@ const (
 	readBytes   = 1 << 20 // of them, unless one is larger
 	sample      = 16      // namespaces that the largest is chosen from
 )
+
+// errReplaced means that an item was replaced whose change had no other place.
+var errReplaced = errors.New("a stored change has lost its item")
 
 // history is the latest changes, which are on disk, and who reads them.
 type history struct {
@@ -73,20 +78,50 @@ func (h *history) add(sp *space, version uint64, size int64) {
 	h.bytes += size
 }
 
-// publish tells watchers of a write that is on disk.
-func (s *Store) publish(e entry) {
+// publish tells watchers of changes that are on disk.
+func (s *Store) publish(g *group) {
 	h := &s.history
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	sp := h.space(e.namespace)
-	h.add(sp, e.version, e.size)
-	sp.log.Changed(e.key, e.version)
-	if sp.excess() {
-		h.over[e.namespace] = sp
+	excess := false
+	for i := range g.entries {
+		e := &g.entries[i]
+		sp := h.space(e.namespace)
+		h.add(sp, e.version, e.size)
+		h.grow(sp, e.moved)
+		sp.log.Changed(e.key, e.version)
+		if sp.excess() {
+			h.over[e.namespace] = sp
+			excess = true
+		}
 	}
-	if sp.excess() || h.bytes > s.opts.History {
+	if excess || h.bytes > s.opts.History {
 		s.tend.wake()
 	}
+}
+
+// grow counts an item that was replaced, and is kept with its change.
+func (h *history) grow(sp *space, m moved) {
+	if m.version <= sp.log.Floor {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(sp.chunks, m.version, func(c chunk, v uint64) int { return cmp.Compare(c.last, v) })
+	if i == len(sp.chunks) {
+		return
+	}
+	sp.chunks[i].bytes += m.bytes
+	sp.bytes += m.bytes
+	h.bytes += m.bytes
+}
+
+// floorOf returns the version up to which the changes of a namespace are not kept.
+func (h *history) floorOf(namespace string) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if sp := h.spaces[namespace]; sp != nil {
+		return sp.log.Floor
+	}
+	return h.floor
 }
 
 // excess tells whether the oldest chunk is not needed.
@@ -102,11 +137,19 @@ func (h *history) drop(sp *space) {
 	sp.log.Floor = c.last
 }
 
-// trim drops changes until the history is within its bounds.
-func (s *Store) trim() error {
+// trim drops changes until the history is within its bounds. It is a write like others:
+// those before it in the log keep what they replace, those after it do not.
+func (s *Store) trim(ctx context.Context) error {
+	if !s.history.large(s.opts.History) {
+		return nil
+	}
+	if err := s.enqueue(ctx); err != nil {
+		return err
+	}
+	defer s.queue.wake()
+	defer s.queue.mu.Unlock()
 	floors := s.history.trim(s.opts.History)
-	b := s.db.NewBatch()
-	defer b.Close()
+	b := s.queue.filling.batch
 	var errs []error
 	for namespace, floor := range floors {
 		errs = append(errs, b.DeleteRange(changeKey(namespace, 0), changeKey(namespace, floor.version+1), nil))
@@ -116,10 +159,14 @@ func (s *Store) trim() error {
 			errs = append(errs, b.Set(floorKey(namespace), encode(floor.version), nil))
 		}
 	}
-	if err := errors.Join(errs...); err != nil || len(floors) == 0 {
-		return err
-	}
-	return s.db.Apply(b, pebble.NoSync) // a crash before it is synced leaves more history
+	return errors.Join(errs...)
+}
+
+// large tells whether there is something to trim.
+func (h *history) large(limit int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.over) > 0 || h.bytes > limit
 }
 
 // floor is where the history of a namespace begins, or where it ended.
@@ -270,7 +317,7 @@ func (s *Store) subscribe(w *watching.Watcher, namespace string, from uint64) (*
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sp := h.space(namespace)
-	if err := sp.log.Join(w, from, s.synced.version.Load()); err != nil {
+	if err := sp.log.Join(w, from, s.synced.Load()); err != nil {
 		h.settle(namespace, sp)
 		return nil, err
 	}
@@ -338,13 +385,13 @@ func (s *Store) read(namespace string, sp *space, w *watching.Watcher) ([]store.
 		return nil, nil
 	}
 	events, position, err := s.changes(namespace, w, from, last)
-	if err != nil {
-		return nil, damaged(err)
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if from < sp.log.Floor { // it was raised before the changes went
 		return nil, store.ErrLagging
+	}
+	if err != nil {
+		return nil, damaged(err)
 	}
 	if w.Position = position; position < sp.log.Last {
 		w.Signal()
@@ -360,7 +407,9 @@ func (s *Store) changes(namespace string, w *watching.Watcher, from, last uint64
 	if from == math.MaxUint64 {
 		return nil, last, nil
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: changeKey(namespace, from+1), UpperBound: changeKey(namespace, last+1)})
+	snapshot := s.db.NewSnapshot() // a change and its item are of one moment
+	defer snapshot.Close()
+	it, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: changeKey(namespace, from+1), UpperBound: changeKey(namespace, last+1)})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -377,14 +426,23 @@ func (s *Store) changes(namespace string, w *watching.Watcher, from, last uint64
 			return events, version - 1, nil
 		}
 		r := reader{b: value}
-		e, wanted := r.event(version, w.Wants)
+		c, wanted := r.change(w.Wants)
 		if r.err != nil {
 			return nil, 0, r.err
 		}
-		if wanted {
-			events = append(events, e)
-			size += len(value)
+		if !wanted {
+			continue
 		}
+		if c.kind == store.Put && c.rec == nil {
+			if c.rec, err = load(snapshot, namespace, c.key); err != nil {
+				return nil, 0, err
+			}
+			if c.rec == nil || c.rec.version != version {
+				return nil, 0, errReplaced
+			}
+		}
+		events = append(events, c.event(version))
+		size += events[len(events)-1].Item.Size()
 	}
 	return events, last, it.Error()
 }

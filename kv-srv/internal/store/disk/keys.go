@@ -13,6 +13,7 @@ import (
 //	f <namespace>                    the floor of a namespace's history
 //	e <time> <namespace> 0 <key>     an item that ends
 //	r <generation> <request>         an answer
+//	n <namespace>                    what it holds: keys, bytes
 //	m <name>                         limit, floor: a number
 const (
 	tagItem    = 'i'
@@ -20,21 +21,38 @@ const (
 	tagFloor   = 'f'
 	tagExpiry  = 'e'
 	tagRequest = 'r'
+	tagTally   = 'n'
 	tagMeta    = 'm'
 )
 
-func under(tag byte, namespace string) []byte {
-	b := make([]byte, 0, 1+len(namespace)+1+64)
+func appendUnder(b []byte, tag byte, namespace string) []byte {
 	b = append(b, tag)
 	b = append(b, namespace...)
 	return append(b, 0)
 }
 
+func under(tag byte, namespace string) []byte {
+	return appendUnder(make([]byte, 0, 1+len(namespace)+1+64), tag, namespace)
+}
+
+func appendItemKey(b []byte, namespace, key string) []byte {
+	return append(appendUnder(b, tagItem, namespace), key...)
+}
+
 func itemKey(namespace, key string) []byte { return append(under(tagItem, namespace), key...) }
+
+// itemOf reads a key of itemKey.
+func itemOf(b []byte) (namespace, key string, ok bool) { return strings.Cut(string(b[1:]), "\x00") }
+
+func appendChangeKey(b []byte, namespace string, version uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendUnder(b, tagChange, namespace), version)
+}
 
 func changeKey(namespace string, version uint64) []byte {
 	return binary.BigEndian.AppendUint64(under(tagChange, namespace), version)
 }
+
+func tallyKey(namespace string) []byte { return append([]byte{tagTally}, namespace...) }
 
 func floorKey(namespace string) []byte { return append([]byte{tagFloor}, namespace...) }
 

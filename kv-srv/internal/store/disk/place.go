@@ -19,20 +19,22 @@ const stripes = 4096
 
 // stripe is the lock of some keys.
 type stripe struct {
-	mu   sync.Mutex
-	last atomic.Uint64 // version of the last change of one of them
+	mu    sync.Mutex
+	last  atomic.Uint64 // version of the last change of one of them
+	heads heads
 }
 
 func (s *Store) stripe(namespace, key string) *stripe {
-	type name struct{ namespace, key string }
-	return &s.stripes[maphash.Comparable(s.seed, name{namespace, key})%stripes]
+	return &s.stripes[maphash.Comparable(s.seeds[0], name{namespace, key})%stripes]
 }
 
 // place is where a write goes and when. It holds the lock of its stripe.
 type place struct {
 	namespace, key string
+	id             identity
 	stripe         *stripe
-	rec            *record // nil: there is no item
+	head           head    // of the item that is there
+	rec            *record // the item; nil: there is none, or it was not read
 	request        request.Name
 	now            int64
 }
@@ -40,32 +42,37 @@ type place struct {
 // enter locks a key and looks up what is there. An item past its time ends here. It is
 // followed by leave, unless it fails.
 func (s *Store) enter(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
-	at, err := s.lock(ctx, op, namespace, key, requestID)
+	at, err := s.glance(ctx, op, namespace, key, requestID)
 	if err != nil {
 		return nil, err
 	}
-	if at.rec, err = s.load(namespace, key); err == nil && at.rec != nil && at.rec.expired(at.now) {
-		err = s.expire(ctx, at)
-	}
-	if err != nil {
+	if err := s.fetch(at); err != nil {
 		at.stripe.mu.Unlock()
 		return nil, err
 	}
 	return at, nil
 }
 
-// lock is enter for a write that need not know what is there. What it overwrites stays in
-// the index of what ends, until the keeper looks.
-func (s *Store) lock(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
-	if err := ctx.Err(); err != nil {
+// glance is enter for a write that needs no more of the item than its head.
+func (s *Store) glance(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
+	err := ctx.Err()
+	if err == nil {
+		err = s.Ready(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := s.Ready(ctx); err != nil {
-		return nil, err
-	}
-	at := &place{namespace: namespace, key: key, now: s.now(), stripe: s.stripe(namespace, key)}
+	at := &place{namespace: namespace, key: key, id: s.identity(namespace, key), now: s.now()}
+	at.stripe = &s.stripes[at.id[0]%stripes]
 	at.request = request.Of(op, namespace, key, requestID)
 	at.stripe.mu.Lock()
+	if err = s.find(at); err == nil && at.rec != nil && at.rec.expired(at.now) {
+		err = s.expire(ctx, at)
+	}
+	if err != nil {
+		at.stripe.mu.Unlock()
+		return nil, err
+	}
 	return at, nil
 }
 
@@ -80,9 +87,48 @@ func (s *Store) leave(ctx context.Context, at *place, err error) error {
 	return err
 }
 
+// find looks up the head of the item of a place as of the last write, or the item.
+func (s *Store) find(at *place) error {
+	if at.stripe.last.Load() > s.applied.Load() {
+		if rec, ok := s.queue.pending(name{at.namespace, at.key}); ok {
+			at.hold(rec)
+			return nil
+		}
+	}
+	if head, ok := at.stripe.heads.find(at.id); ok {
+		at.head = head
+		return nil
+	}
+	rec, err := load(s.db, at.namespace, at.key)
+	at.hold(rec)
+	return err
+}
+
+// fetch reads the item of a place, if there is one and that was not done.
+func (s *Store) fetch(at *place) error {
+	if at.head.version == 0 || at.rec != nil {
+		return nil
+	}
+	rec, err := load(s.db, at.namespace, at.key)
+	if err == nil && (rec == nil || rec.version != at.head.version) {
+		err = errRecord
+	}
+	at.rec = rec
+	return err
+}
+
+// hold notes what is there.
+func (at *place) hold(rec *record) {
+	at.rec, at.head = rec, head{}
+	if rec != nil {
+		at.head = head{id: at.id, version: rec.version, bytes: rec.size(at.key)}
+	}
+}
+
 // load reads an item, nil where there is none.
-func (s *Store) load(namespace, key string) (*record, error) {
-	b, closer, err := s.db.Get(itemKey(namespace, key))
+func load(from pebble.Reader, namespace, key string) (*record, error) {
+	var buf [128]byte
+	b, closer, err := from.Get(appendItemKey(buf[:0], namespace, key))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil //nolint:nilnil // no item is no error here
 	}

@@ -20,7 +20,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 	if err := ctx.Err(); err != nil {
 		return store.Item{}, err
 	}
-	rec, err := s.load(namespace, key)
+	rec, err := load(s.db, namespace, key)
 	if err != nil {
 		return store.Item{}, err
 	}
@@ -68,12 +68,12 @@ func (s *Store) snapshot(ctx context.Context, namespace string, q store.Query) (
 	if opts.UpperBound != nil && bytes.Compare(opts.LowerBound, opts.UpperBound) > 0 {
 		opts.LowerBound = opts.UpperBound
 	}
-	if err := s.take(ctx, s.order); err != nil {
+	if err := s.take(ctx); err != nil {
 		return nil, 0, err
 	}
 	defer func() { <-s.order }()
 	it, err := s.db.NewIter(opts)
-	return it, s.version, err
+	return it, s.applied.Load(), err
 }
 
 // collect fills a page; skip is how many bytes of a stored key are no key.

@@ -25,6 +25,11 @@ type record struct {
 	expires  int64 // 0: never
 }
 
+// size is what a record under a key counts towards a quota: see store.Item.Size.
+func (r *record) size(key string) int64 {
+	return int64(store.Item{Key: key, Value: r.value, Metadata: r.metadata}.Size())
+}
+
 func (r *record) expired(now int64) bool { return r.expires != 0 && r.expires <= now }
 
 // expiry is when an item ends that is written now; never: 0.
@@ -118,7 +123,8 @@ func (r *reader) record(keysOnly bool) *record {
 	return rec
 }
 
-// change is what became of a key; rec is nil where it is gone.
+// change is what became of a key; rec is nil where it is gone. That of a put is stored
+// without rec while the item has that version.
 type change struct {
 	kind store.Kind
 	key  string
@@ -134,18 +140,24 @@ func (c change) append(b []byte) []byte {
 	return b
 }
 
-// event reads what change.append wrote; ok is false for a key that is not wanted.
-func (r *reader) event(version uint64, wants func(string) bool) (e store.Event, ok bool) {
-	kind := store.Kind(r.uint()) //nolint:gosec // was one
-	key := r.text()
-	if r.err != nil || !wants(key) {
-		return e, false
+// change reads what change.append wrote, unless the key is not wanted.
+func (r *reader) change(wants func(string) bool) (c change, wanted bool) {
+	c = change{kind: store.Kind(r.uint()), key: r.text()} //nolint:gosec // was one
+	if r.err != nil || !wants(c.key) {
+		return c, false
 	}
-	e = store.Event{Kind: kind, Version: version, Item: store.Item{Key: key}}
-	if kind == store.Put {
-		e.Item = r.record(false).item(key)
+	if c.kind == store.Put && len(r.b) > 0 {
+		c.rec = r.record(false)
 	}
-	return e, r.err == nil
+	return c, r.err == nil
+}
+
+func (c change) event(version uint64) store.Event {
+	e := store.Event{Kind: c.kind, Version: version, Item: store.Item{Key: c.key}}
+	if c.rec != nil {
+		e.Item = c.rec.item(c.key)
+	}
+	return e
 }
 
 func appendAnswer(b []byte, a request.Answer) []byte {

@@ -64,6 +64,11 @@ func (s *Store) answered(at *place) (a request.Answer, ok bool, err error) {
 	if !at.request.Given {
 		return a, false, nil
 	}
+	if at.stripe.last.Load() > s.applied.Load() {
+		if a, ok = s.queue.replied(at.request.Sum); ok {
+			return a, true, nil
+		}
+	}
 	now := at.now / int64(generation)
 	for _, gen := range []int64{now, now - 1} {
 		b, closer, err := s.db.Get(requestKey(gen, at.request.Sum))
@@ -92,7 +97,7 @@ func (s *Store) keep(ctx context.Context) {
 		case <-s.tend.poke:
 		case <-timer.C:
 		}
-		wait, err := s.look(ctx, &forgotten)
+		wait, err := s.tidy(ctx, &forgotten)
 		if err != nil && ctx.Err() == nil {
 			s.opts.Log.DebugContext(ctx, "kv store cannot tidy up now", slog.Any("error", err))
 		}
@@ -100,8 +105,8 @@ func (s *Store) keep(ctx context.Context) {
 	}
 }
 
-// look removes some of what is past its time, and returns when to look again.
-func (s *Store) look(ctx context.Context, forgotten *int64) (time.Duration, error) {
+// tidy removes some of what is past its time, and returns when to look again.
+func (s *Store) tidy(ctx context.Context, forgotten *int64) (time.Duration, error) {
 	if err := s.Ready(ctx); err != nil {
 		return retry, err
 	}
@@ -112,7 +117,7 @@ func (s *Store) look(ctx context.Context, forgotten *int64) (time.Duration, erro
 		}
 		*forgotten = gen
 	}
-	if err := s.trim(); err != nil {
+	if err := s.trim(ctx); err != nil {
 		return retry, err
 	}
 	s.tend.next.Store(0)
@@ -134,6 +139,7 @@ func (s *Store) sweep(ctx context.Context, now int64) (next int64, err error) {
 		return 0, err
 	}
 	s.tend.lower(min(next, now+int64(time.Hour)))
+	defer s.queue.wake()
 	for _, d := range due {
 		if err := s.end(ctx, d); err != nil {
 			s.tend.lower(from)

@@ -11,11 +11,7 @@ import (
 
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
-	enter := s.enter
-	if !w.IfAbsent && w.IfVersion == 0 && w.TTL == 0 {
-		enter = s.lock
-	}
-	at, err := enter(ctx, request.Put, namespace, w.Key, w.RequestID)
+	at, err := s.glance(ctx, request.Put, namespace, w.Key, w.RequestID)
 	if err != nil {
 		return 0, err
 	}
@@ -27,10 +23,10 @@ func (s *Store) put(ctx context.Context, at *place, w store.Write) (uint64, erro
 	if a, ok, err := s.answered(at); ok || err != nil {
 		return a.Version, err
 	}
-	if w.IfAbsent && at.rec != nil {
+	if w.IfAbsent && at.head.version != 0 {
 		return 0, store.ErrExists
 	}
-	if w.IfVersion != 0 && (at.rec == nil || at.rec.version != w.IfVersion) {
+	if w.IfVersion != 0 && at.head.version != w.IfVersion {
 		return 0, store.ErrVersion
 	}
 	rec := &record{value: w.Value, metadata: w.Metadata, updated: at.now, expires: expiry(at.now, w.TTL)}
@@ -39,7 +35,7 @@ func (s *Store) put(ctx context.Context, at *place, w store.Write) (uint64, erro
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
-	at, err := s.enter(ctx, request.Delete, namespace, r.Key, r.RequestID)
+	at, err := s.glance(ctx, request.Delete, namespace, r.Key, r.RequestID)
 	if err != nil {
 		return err
 	}
@@ -50,10 +46,10 @@ func (s *Store) delete(ctx context.Context, at *place, r store.Removal) error {
 	if _, ok, err := s.answered(at); ok || err != nil {
 		return err
 	}
-	if at.rec == nil {
+	if at.head.version == 0 {
 		return store.ErrNotFound
 	}
-	if r.IfVersion != 0 && at.rec.version != r.IfVersion {
+	if r.IfVersion != 0 && at.head.version != r.IfVersion {
 		return store.ErrVersion
 	}
 	return s.remove(ctx, at, store.Deleted, &request.Answer{})
@@ -136,12 +132,12 @@ func (s *Store) DeletePrefix(ctx context.Context, namespace, prefix string) (int
 // deleteOne deletes an item that may be gone, and returns the version that its stripe
 // has then, without waiting for it.
 func (s *Store) deleteOne(ctx context.Context, namespace, key string) (ok bool, version uint64, err error) {
-	at, err := s.enter(ctx, request.Delete, namespace, key, "")
+	at, err := s.glance(ctx, request.Delete, namespace, key, "")
 	if err != nil {
 		return false, 0, err
 	}
 	defer at.stripe.mu.Unlock()
-	if at.rec != nil {
+	if at.head.version != 0 {
 		ok, err = true, s.remove(ctx, at, store.Deleted, nil)
 	}
 	return ok, at.stripe.last.Load(), err
