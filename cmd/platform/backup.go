@@ -129,7 +129,7 @@ func create(name string, write func(io.Writer) (backup.Summary, error)) (backup.
 	if err != nil {
 		return backup.Summary{}, err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // it is not there if all went well
 	sum, err := write(f)
 	if err == nil {
 		err = f.Sync()

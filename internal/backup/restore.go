@@ -27,7 +27,7 @@ func Restore(r io.Reader, service, dir string, replace bool) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }() // else the next start does
 	root, err := os.OpenRoot(temp)
 	if err != nil {
 		return Summary{}, err

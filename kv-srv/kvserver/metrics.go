@@ -21,7 +21,7 @@ type figure[T any] struct {
 
 func memoryMetrics(s *memory.Store) prometheus.Collector {
 	return &collector[memory.Stats]{stats: s.Stats, figures: []figure[memory.Stats]{
-		gauge("kv_namespaces", "Namespaces that have items, watchers or a history.", func(s memory.Stats) float64 { return float64(s.Namespaces) }),
+		gauge("kv_namespaces", "Namespaces that have items or, in memory, watchers or a history.", func(s memory.Stats) float64 { return float64(s.Namespaces) }),
 		gauge("kv_items", "Items, with those that are expired but not removed yet.", func(s memory.Stats) float64 { return float64(s.Items) }),
 		gauge("kv_bytes", "Bytes of memory or disk in use.", func(s memory.Stats) float64 { return float64(s.Bytes) }),
 		gauge("kv_bytes_max", "Memory that may be in use.", func(s memory.Stats) float64 { return float64(s.MaxBytes) }),
@@ -34,6 +34,8 @@ func memoryMetrics(s *memory.Store) prometheus.Collector {
 
 func diskMetrics(s *disk.Store) prometheus.Collector {
 	return &collector[disk.Stats]{stats: s.Stats, figures: []figure[disk.Stats]{
+		gauge("kv_namespaces", "Namespaces that have items or, in memory, watchers or a history.", func(s disk.Stats) float64 { return float64(s.Namespaces) }),
+		gauge("kv_items", "Items, with those that are expired but not removed yet.", func(s disk.Stats) float64 { return float64(s.Items) }),
 		gauge("kv_bytes", "Bytes of memory or disk in use.", func(s disk.Stats) float64 { return float64(s.Bytes) }),
 		gauge("kv_bytes_free", "Disk space that is left.", func(s disk.Stats) float64 { return float64(s.Free) }),
 		gauge("kv_watchers", "Watches that are open.", func(s disk.Stats) float64 { return float64(s.Watchers) }),
