@@ -106,9 +106,10 @@ func TestWrongSettings(t *testing.T) {
 
 func wantWrong(t *testing.T, env map[string]string, want string) {
 	t.Helper()
+	data := t.TempDir()
 	err := host.Run(t.Context(), host.Process{
 		Getenv: func(name string) string {
-			return map[string]string{"KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:"}[name] + env[name]
+			return map[string]string{"KV_ADDRESS": "127.0.0.1:0", "PLATFORM_REGISTRY": "memory:", "PLATFORM_DATA": data}[name] + env[name]
 		},
 		Stderr: io.Discard,
 	}, kvserver.Service())

@@ -15,11 +15,11 @@ func TestStores(t *testing.T) {
 	p := hosttest.Run(t, map[string]string{
 		"KV_STORE":      "memory:",
 		"KV_STORES":     "b=disk:,c=memory:?size=16MiB,d=memory:?size=16MiB,e=memory:",
-		"KV_QUOTAS":     "*=keys:1,c=keys:2/bytes:1KiB",
+		"KV_QUOTAS":     "*=keys:1,c=keys:2/bytes:1KiB,b=bytes:2",
 		"PLATFORM_DATA": t.TempDir(),
 	}, kvserver.Service())
 	for namespace, want := range map[string]string{
-		"a": "kv.quota after 1", "b": "", "c": "kv.quota after 2", "d": "", "e": "kv.quota after 1",
+		"a": "kv.quota after 1", "b": "kv.quota after 2", "c": "kv.quota after 2", "d": "", "e": "kv.quota after 1",
 	} {
 		got := ""
 		for i, key := range []string{"k", "l", "m"} {
@@ -34,7 +34,7 @@ func TestStores(t *testing.T) {
 		}
 	}
 	metrics := get(t, p, "/metrics")
-	for _, want := range []string{`kv_items{namespaces="*"} 2`, `kv_items{namespaces="c,d"} 5`, `kv_bytes{namespaces="b"} `} {
+	for _, want := range []string{`kv_items{namespaces="*"} 2`, `kv_items{namespaces="c,d"} 5`, `kv_items{namespaces="b"} 2`} {
 		if !strings.Contains(metrics, "\n"+want) {
 			t.Errorf("/metrics has no %q", want)
 		}
@@ -66,7 +66,7 @@ func TestWrongPlans(t *testing.T) {
 		"a=keys:1,a=keys:2":     `a is there twice`,
 		"*=keys:1,*=keys:2":     `* is there twice`,
 		"a_b=keys:1":            `"a_b" is no namespace: want 1 to 63 of a-z, 0-9 and -`,
-		"far=keys:1,*=keys:100": `far: etcd keeps no quotas (memory do)`,
+		"far=keys:1,*=keys:100": `far: etcd keeps no quotas (disk, memory do)`,
 	} {
 		wantWrong(t, map[string]string{"KV_QUOTAS": value, "KV_STORES": "far=etcd://127.0.0.1:1"}, "KV_QUOTAS: "+want)
 	}

@@ -40,7 +40,7 @@ type startError struct{ error }
 func backends() map[string]backend {
 	return map[string]backend{
 		"memory": {openMemory, true},
-		"disk":   {openDisk, false},
+		"disk":   {openDisk, true},
 		"etcd":   {openEtcd, false},
 	}
 }
@@ -55,7 +55,7 @@ func openMemory(_ context.Context, _ *host.Host, u *url.URL, quotas store.Quotas
 	return opened{s, memoryMetrics(s)}, nil
 }
 
-func openDisk(ctx context.Context, h *host.Host, u *url.URL, _ store.Quotas) (opened, error) {
+func openDisk(ctx context.Context, h *host.Host, u *url.URL, quotas store.Quotas) (opened, error) {
 	if err := diskOptions(u); err != nil {
 		return opened{}, err
 	}
@@ -63,10 +63,11 @@ func openDisk(ctx context.Context, h *host.Host, u *url.URL, _ store.Quotas) (op
 	if err != nil {
 		return opened{}, &startError{err}
 	}
-	s, err := disk.Open(ctx, filepath.Join(dir, "disk"), disk.Options{Log: h.Log.With(slog.String("store", "disk"))})
+	s, err := disk.Open(ctx, filepath.Join(dir, "disk"), disk.Options{Quotas: quotas, Log: h.Log.With(slog.String("store", "disk"))})
 	if err != nil {
 		return opened{}, &startError{err}
 	}
+	h.Backup("disk", s.Backup)
 	return opened{s, diskMetrics(s)}, nil
 }
 
