@@ -3,6 +3,7 @@ package store
 import (
 	"math"
 	"strconv"
+	"time"
 )
 
 // Sum adds to a number as it is stored. It returns ErrNotNumber or ErrOverflow.
@@ -24,4 +25,17 @@ func (i Item) Size() int {
 		n += len(k) + len(v)
 	}
 	return n
+}
+
+// Expired tells whether an item is past its time.
+func (i Item) Expired(now time.Time) bool {
+	return !i.Expires.IsZero() && !i.Expires.After(now)
+}
+
+// Ends returns when an item that begins now ends, the zero time for never.
+func Ends(now time.Time, ttl time.Duration) time.Time {
+	if ttl == 0 {
+		return time.Time{}
+	}
+	return now.Add(ttl)
 }

@@ -14,11 +14,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/patience"
+	"github.com/micro/platform/kv-srv/internal/store/turns"
 )
-
-// patience is how long one request to etcd may take, and its share of what the caller
-// has left. So the caller hears that etcd is away, and not nothing.
-const patience = 5 * time.Second
 
 var errClosed = errors.New("the store is closed")
 
@@ -37,7 +35,7 @@ type Store struct {
 
 	requests leases // of request IDs
 	markers  leases // of the marks of expired items
-	turns    turns
+	turns    *turns.Turns
 	earlier  chan int64 // when there is something to expire, before what was expected
 }
 
@@ -57,7 +55,7 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 		connected: make(chan struct{}),
 		requests:  newLeases(store.RequestMemory+3*requestPeriod, requestPeriod),
 		markers:   newLeases(2*markerPeriod, markerPeriod),
-		turns:     newTurns(),
+		turns:     turns.New(),
 		earlier:   make(chan int64, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -117,12 +115,7 @@ func ask[T any](ctx context.Context, s *Store, request func(context.Context, *cl
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	most := patience
-	if end, ok := ctx.Deadline(); ok {
-		left := time.Until(end)
-		most = min(most, left-left/10)
-	}
-	inner, cancel := context.WithTimeout(ctx, most)
+	inner, cancel := patience.Within(ctx)
 	defer cancel()
 	client, err := s.connection(inner)
 	if err != nil {

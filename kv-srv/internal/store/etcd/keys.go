@@ -1,12 +1,12 @@
 package etcd
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/micro/platform/kv-srv/internal/store/request"
 )
 
 // keys is where everything is, below a root that ends with a slash:
@@ -44,29 +44,13 @@ func (k keys) ringing(alarm string) (at int64, namespace, key string, err error)
 	return at, parts[1], parts[2], nil
 }
 
-// operation tells requests with the same ID apart.
-type operation byte
-
-const (
-	put operation = iota + 1
-	del
-	increment
-	touch
-)
-
-// request returns the key of a request's answer, "" for a request without ID. It is made
-// of the first half of a SHA-256, each string after its length.
-func (k keys) request(op operation, namespace, key, id string) string {
-	if id == "" {
+// request returns the key of a request's answer, "" for a request without ID.
+func (k keys) request(op request.Operation, namespace, key, id string) string {
+	name := request.Of(op, namespace, key, id)
+	if !name.Given {
 		return ""
 	}
-	b := []byte{byte(op)}
-	for _, part := range []string{namespace, key, id} {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
-	}
-	sum := sha256.Sum256(b)
-	return k.root + "r/" + hex.EncodeToString(sum[:16])
+	return k.root + "r/" + hex.EncodeToString(name.Sum[:])
 }
 
 // tick is how late an expired item may be removed. Readers look at the time themselves.

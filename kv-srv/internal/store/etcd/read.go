@@ -26,7 +26,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 		return store.Item{}, store.ErrNotFound
 	}
 	item, err := decode(key, rsp.Kvs[0])
-	if err == nil && expired(item, time.Now()) {
+	if err == nil && item.Expired(time.Now()) {
 		return store.Item{}, store.ErrNotFound
 	}
 	return item, err
@@ -69,13 +69,13 @@ func (s *Store) list(ctx context.Context, namespace string, q store.Query) (stor
 			if err != nil {
 				return store.Page{}, err
 			}
-			if expired(item, now) {
+			if item.Expired(now) {
 				continue
 			}
 			if q.KeysOnly {
 				item.Value = nil
 			}
-			room -= size(item)
+			room -= item.Size()
 			if n := len(page.Items); n == q.Limit || n > 0 && room < 0 {
 				page.More = true
 				return page, nil
@@ -92,13 +92,4 @@ func (s *Store) list(ctx context.Context, namespace string, q store.Query) (stor
 		return page, err
 	}
 	return page, nil
-}
-
-// size is what an item takes of a page.
-func size(item store.Item) int {
-	n := len(item.Key) + len(item.Value)
-	for k, v := range item.Metadata {
-		n += len(k) + len(v)
-	}
-	return n
 }

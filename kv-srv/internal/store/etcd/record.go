@@ -8,11 +8,9 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/micro/platform/kv-srv/internal/store"
-	kvpb "github.com/micro/platform/proto/micro/kv/v1"
+	"github.com/micro/platform/kv-srv/internal/store/record"
 )
 
 // never is the end of an item that does not end.
@@ -28,33 +26,22 @@ func endOf(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, end)
 }
 
-// ends returns when an item that begins now ends, the zero time for never.
-func ends(now time.Time, ttl time.Duration) time.Time {
-	if ttl == 0 {
-		return time.Time{}
-	}
-	return now.Add(ttl)
-}
-
-// encode makes the record of an item: its end, and the rest as a message.
+// encode makes the record of an item: its end, and the rest.
 func encode(item store.Item) ([]byte, error) {
-	return proto.MarshalOptions{}.MarshalAppend(endOf(item.Expires), &kvpb.Item{
-		Value: item.Value, Metadata: item.Metadata, UpdateTime: timestamppb.New(item.Updated),
-	})
+	end := endOf(item.Expires)
+	item.Key, item.Expires = "", time.Time{}
+	return record.Append(end, item)
 }
 
 func decode(key string, kv *mvccpb.KeyValue) (store.Item, error) {
-	var m kvpb.Item
 	if len(kv.GetValue()) < 8 {
 		return store.Item{}, fmt.Errorf("the record of %q is not one of ours", key)
 	}
-	if err := proto.Unmarshal(kv.GetValue()[8:], &m); err != nil {
-		return store.Item{}, fmt.Errorf("the record of %q is not one of ours: %w", key, err)
+	item, err := record.Read(kv.GetValue()[8:])
+	if err != nil {
+		return store.Item{}, fmt.Errorf("%q: %w", key, err)
 	}
-	item := store.Item{
-		Key: key, Value: m.GetValue(), Metadata: m.GetMetadata(),
-		Version: version(kv.GetModRevision()), Updated: m.GetUpdateTime().AsTime(),
-	}
+	item.Key, item.Version = key, version(kv.GetModRevision())
 	if end := binary.BigEndian.Uint64(kv.GetValue()); end != never {
 		item.Expires = time.Unix(0, int64(end)).UTC() //nolint:gosec // what endOf has written
 	}
@@ -64,10 +51,6 @@ func decode(key string, kv *mvccpb.KeyValue) (store.Item, error) {
 func version(revision int64) uint64 { return uint64(max(revision, 0)) }
 
 func revisionOf(version uint64) int64 { return int64(min(version, math.MaxInt64)) }
-
-func expired(item store.Item, now time.Time) bool {
-	return !item.Expires.IsZero() && !item.Expires.After(now)
-}
 
 // living asks whether an item is there that is not past its time, and is false where
 // there is none. A record is longer than its end alone, which makes it larger.

@@ -127,7 +127,7 @@ func (q *queue) add(events []store.Event) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range events {
-		q.bytes += size(e.Item)
+		q.bytes += e.Item.Size()
 	}
 	q.events = append(q.events, events...)
 	q.signal()

@@ -2,13 +2,13 @@ package etcd
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/request"
 )
 
 // Put implements store.Store.
@@ -16,12 +16,12 @@ func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint6
 	key := s.keys.item(namespace, w.Key)
 	for expect := int64(0); ; { // the revision of what IfAbsent may replace
 		now := time.Now()
-		item := store.Item{Key: w.Key, Value: w.Value, Metadata: w.Metadata, Updated: now, Expires: ends(now, w.TTL)}
+		item := store.Item{Key: w.Key, Value: w.Value, Metadata: w.Metadata, Updated: now, Expires: store.Ends(now, w.TTL)}
 		do, err := s.store(namespace, item, now)
 		if err != nil {
 			return 0, err
 		}
-		c := change{key: key, do: do, request: s.keys.request(put, namespace, w.Key, w.RequestID)}
+		c := change{key: key, do: do, request: s.keys.request(request.Put, namespace, w.Key, w.RequestID)}
 		switch {
 		case w.IfAbsent:
 			c.when = []clientv3.Cmp{unchanged(key, expect)}
@@ -44,7 +44,7 @@ func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint6
 		if err != nil {
 			return 0, err
 		}
-		if !expired(there, time.Now()) {
+		if !there.Expired(time.Now()) {
 			return 0, store.ErrExists
 		}
 		expect = out.item.GetModRevision()
@@ -56,7 +56,7 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 	key, now := s.keys.item(namespace, r.Key), time.Now()
 	c := change{
 		key: key, when: []clientv3.Cmp{living(key, now)}, do: []clientv3.Op{clientv3.OpDelete(key)},
-		request: s.keys.request(del, namespace, r.Key, r.RequestID),
+		request: s.keys.request(request.Delete, namespace, r.Key, r.RequestID),
 	}
 	if r.IfVersion != 0 {
 		c.when = append(c.when, unchanged(key, revisionOf(r.IfVersion)))
@@ -72,7 +72,7 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 	if err != nil {
 		return err
 	}
-	if expired(there, time.Now()) {
+	if there.Expired(time.Now()) {
 		return store.ErrNotFound
 	}
 	return store.ErrVersion
@@ -80,20 +80,16 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 
 // Increment implements store.Store.
 func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
-	request := s.keys.request(increment, namespace, a.Key, a.RequestID)
-	out, err := s.update(ctx, namespace, a.Key, request, func(item *store.Item, now time.Time) (sum int64, err error) {
+	name := s.keys.request(request.Increment, namespace, a.Key, a.RequestID)
+	out, err := s.update(ctx, namespace, a.Key, name, func(item *store.Item, now time.Time) (sum int64, err error) {
 		if item.Version == 0 {
-			item.Value, item.Expires = []byte("0"), ends(now, a.TTL)
+			item.Value, item.Expires = []byte("0"), store.Ends(now, a.TTL)
 		}
-		n, err := strconv.ParseInt(string(item.Value), 10, 64)
-		if err != nil {
-			return 0, store.ErrNotNumber
+		if sum, err = store.Sum(item.Value, a.Delta); err != nil {
+			return 0, err
 		}
-		if (a.Delta > 0 && n > math.MaxInt64-a.Delta) || (a.Delta < 0 && n < math.MinInt64-a.Delta) {
-			return 0, store.ErrOverflow
-		}
-		item.Value = strconv.AppendInt(nil, n+a.Delta, 10)
-		return n + a.Delta, nil
+		item.Value = strconv.AppendInt(nil, sum, 10)
+		return sum, nil
 	})
 	return out.sum, out.version, err
 }
@@ -104,7 +100,7 @@ func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Durat
 		if item.Version == 0 {
 			return 0, store.ErrNotFound
 		}
-		item.Expires = ends(now, ttl)
+		item.Expires = store.Ends(now, ttl)
 		return 0, nil
 	})
 	return out.version, err
@@ -112,9 +108,9 @@ func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Durat
 
 // update changes an item to what f makes of it, which may be called several times. It
 // gets an item of version 0 where there is none.
-func (s *Store) update(ctx context.Context, namespace, key, request string, f func(*store.Item, time.Time) (sum int64, err error)) (outcome, error) {
-	c := change{key: s.keys.item(namespace, key), request: request}
-	end, err := s.turns.take(ctx, c.key)
+func (s *Store) update(ctx context.Context, namespace, key, name string, f func(*store.Item, time.Time) (sum int64, err error)) (outcome, error) {
+	c := change{key: s.keys.item(namespace, key), request: name}
+	end, err := s.turns.Take(ctx, c.key)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -127,7 +123,7 @@ func (s *Store) update(ctx context.Context, namespace, key, request string, f fu
 				return outcome{}, err
 			}
 		}
-		if expired(item, now) {
+		if item.Expired(now) {
 			item = store.Item{Key: key}
 		}
 		if c.sum, err = f(&item, now); err != nil {
