@@ -204,3 +204,22 @@ func openListless(t *testing.T) store.Store { return listless{openMemory(t), ref
 func openTerse(t *testing.T) store.Store {
 	return listless{openMemory(t), &store.UnsupportedError{}}
 }
+
+// small is a backend that takes no large values.
+type small struct {
+	store.Store
+	err error
+}
+
+func (s small) Put(ctx context.Context, ns string, w store.Write) (uint64, error) {
+	if len(w.Value) > 1<<19 {
+		return 0, s.err
+	}
+	return s.Store.Put(ctx, ns, w)
+}
+
+func openSmall(t *testing.T) store.Store {
+	return small{openMemory(t), &store.LimitError{Backend: "small", Field: "value", Limit: "512 KiB"}}
+}
+
+func openVague(t *testing.T) store.Store { return small{openMemory(t), &store.LimitError{}} }

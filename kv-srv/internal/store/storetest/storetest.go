@@ -15,15 +15,15 @@ import (
 
 // OptOut names what a backend cannot do, a test ("Watch/Replay") or a group of tests
 // ("Watch"), and says why. The tests are skipped, once the store has shown that it
-// answers the operation in question with *store.UnsupportedError: an opt-out hides
-// nothing. What every backend must do has no such operation and no opt-out.
+// answers the operation in question with *store.UnsupportedError or *store.LimitError: an
+// opt-out hides nothing. What every backend must do has no such operation and no opt-out.
 type OptOut struct {
 	Test string
 	Why  string
 }
 
 // test is one test of the suite. Probe is the call that a store answers with
-// *store.UnsupportedError if it opts out; without one it cannot.
+// *store.UnsupportedError or *store.LimitError if it opts out; without one it cannot.
 type test struct {
 	name  string
 	probe func(*kv) error
@@ -127,9 +127,15 @@ func unsupported(err error) bool {
 
 func (k *kv) mustRefuse(err error) {
 	k.Helper()
+	if limit, ok := errors.AsType[*store.LimitError](err); ok {
+		if limit.Backend == "" || limit.Field == "" || limit.Limit == "" {
+			k.Fatalf("the refusal must name the backend, the field and what is allowed: %+v", limit)
+		}
+		return
+	}
 	var e *store.UnsupportedError
 	if !errors.As(err, &e) {
-		k.Fatalf("the store opts out, but answers %v instead of *store.UnsupportedError", err)
+		k.Fatalf("the store opts out, but answers %v instead of *store.UnsupportedError or *store.LimitError", err)
 	}
 	if e.Backend == "" || e.Op == "" || len(e.Have) == 0 {
 		k.Fatalf("the refusal must name the backend, the operation and who can: %+v", e)

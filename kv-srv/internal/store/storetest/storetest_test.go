@@ -53,6 +53,8 @@ var optOuts = map[string]struct {
 	"it can":          {storetest.OptOut{Test: "List", Why: "why"}, openMemory, "List/Order", false, "instead of *store.UnsupportedError"},
 	"it cannot":       {storetest.OptOut{Test: "List", Why: "no index"}, openListless, "List", true, "no index"},
 	"one test":        {storetest.OptOut{Test: "List/Order", Why: "no index"}, openListless, "List", false, "--- FAIL: TestChild/List/Paging"},
+	"takes less":      {storetest.OptOut{Test: "Put/LargestValue", Why: "no room"}, openSmall, "Put/LargestValue", true, "no room"},
+	"how much less":   {storetest.OptOut{Test: "Put/LargestValue", Why: "no room"}, openVague, "Put/LargestValue", false, "must name the backend, the field"},
 	"says too little": {storetest.OptOut{Test: "List", Why: "why"}, openTerse, "List/Order", false, "must name the backend"},
 }
 
