@@ -1,0 +1,166 @@
+package memcached
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/request"
+)
+
+// write is a change of one item. It is done once, if it has an ID.
+type write struct {
+	op             request.Operation
+	namespace, key string
+	id             string
+
+	// to makes of an item, of version 0 where there is none, what comes after it, nil for
+	// nothing. It may be called several times.
+	to func(item store.Item, now time.Time) (after *store.Item, sum int64, err error)
+}
+
+// Put implements store.Store.
+func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	a, err := s.do(ctx, write{request.Put, namespace, w.Key, w.RequestID, func(item store.Item, now time.Time) (*store.Item, int64, error) {
+		if w.IfAbsent && item.Version != 0 {
+			return nil, 0, store.ErrExists
+		}
+		if w.IfVersion != 0 && w.IfVersion != item.Version {
+			return nil, 0, store.ErrVersion
+		}
+		return &store.Item{Value: w.Value, Metadata: w.Metadata, Expires: store.Ends(now, w.TTL)}, 0, nil
+	}})
+	return a.Version, err
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
+	_, err := s.do(ctx, write{request.Delete, namespace, r.Key, r.RequestID, func(item store.Item, _ time.Time) (*store.Item, int64, error) {
+		if item.Version == 0 {
+			return nil, 0, store.ErrNotFound
+		}
+		if r.IfVersion != 0 && r.IfVersion != item.Version {
+			return nil, 0, store.ErrVersion
+		}
+		return nil, 0, nil
+	}})
+	return err
+}
+
+// Increment implements store.Store.
+func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	done, err := s.do(ctx, write{request.Increment, namespace, a.Key, a.RequestID, func(item store.Item, now time.Time) (*store.Item, int64, error) {
+		if item.Version == 0 {
+			item.Value, item.Expires = []byte("0"), store.Ends(now, a.TTL)
+		}
+		sum, err := store.Sum(item.Value, a.Delta)
+		item.Value = strconv.AppendInt(nil, sum, 10)
+		return &item, sum, err
+	}})
+	return done.Sum, done.Version, err
+}
+
+// Touch implements store.Store.
+func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
+	a, err := s.do(ctx, write{request.Touch, namespace, key, "", func(item store.Item, now time.Time) (*store.Item, int64, error) {
+		if item.Version == 0 {
+			return nil, 0, store.ErrNotFound
+		}
+		item.Expires = store.Ends(now, ttl)
+		return &item, 0, nil
+	}})
+	return a.Version, err
+}
+
+// do does a write. The answer to a request with an ID stands in the record that it wrote,
+// and whoever writes the next record first gives it a place of its own. So an answer is in
+// the record, or was elsewhere before the record was there.
+func (s *Store) do(ctx context.Context, w write) (request.Answer, error) {
+	at, name := placeOf(w.namespace, w.key), request.Of(w.op, w.namespace, w.key, w.id)
+	end, err := s.turns.Take(ctx, at.at)
+	if err != nil {
+		return request.Answer{}, err
+	}
+	defer end()
+	for {
+		old, err := s.read(ctx, at)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		if name.Given {
+			if a, ok, err := s.answered(ctx, old, name.Sum); ok || err != nil {
+				return a, err
+			}
+		}
+		now := time.Now()
+		after, sum, err := w.to(old.living(w.key, now), now)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		if err := s.settle(ctx, old, now); err != nil {
+			return request.Answer{}, err
+		}
+		next := entry{header: header{Removed: after == nil, Version: versionAfter(old.Version, now), Request: name.Sum, Sum: sum}, cas: old.cas}
+		if after != nil {
+			next.item = *after
+		}
+		next.item.Updated = now
+		err = s.replace(ctx, at, old.there, next)
+		if !errors.Is(err, errChanged) && !errors.Is(err, memcache.ErrCacheMiss) {
+			return next.answer(), err
+		}
+	}
+}
+
+// versionAfter is the time, in nanoseconds, and larger than the version before. So the
+// versions of a key that memcached has forgotten go on growing.
+func versionAfter(old uint64, now time.Time) uint64 {
+	return max(old+1, uint64(max(now.UnixNano(), 0)))
+}
+
+// answered returns the answer to a request that was done before the entry was read.
+func (s *Store) answered(ctx context.Context, e entry, name [16]byte) (request.Answer, bool, error) {
+	if e.there && e.Request == name {
+		return e.answer(), true, nil
+	}
+	item, err := s.get(ctx, answerAt(name))
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return request.Answer{}, false, nil
+	}
+	if err != nil {
+		return request.Answer{}, false, err
+	}
+	a, err := decodeAnswer(item.Value)
+	return a, true, err
+}
+
+// settle gives the answer in a record that will be replaced a place of its own.
+func (s *Store) settle(ctx context.Context, e entry, now time.Time) error {
+	if !e.remembers(now) {
+		return nil
+	}
+	item := &memcache.Item{Key: answerAt(e.Request), Value: encodeAnswer(e.answer()), Expiration: expiration(now, now.Add(memory))}
+	_, err := ask(ctx, s, item.Key, func() (struct{}, error) { return struct{}{}, s.client.Set(item) })
+	return err
+}
+
+// replace writes a record over the one that was read, or where there was none. It returns
+// errChanged or memcache.ErrCacheMiss where that is not so any more.
+func (s *Store) replace(ctx context.Context, at place, there bool, next entry) error {
+	value, end, err := next.encode(at)
+	if err != nil {
+		return err
+	}
+	item := &memcache.Item{Key: at.at, Value: value, Expiration: expiration(next.item.Updated, end), CasID: next.cas}
+	_, err = ask(ctx, s, at.at, func() (struct{}, error) {
+		if there {
+			return struct{}{}, s.client.CompareAndSwap(item)
+		}
+		return struct{}{}, s.client.Add(item)
+	})
+	return err
+}
