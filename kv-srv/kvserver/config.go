@@ -24,7 +24,8 @@ func settings() []setting.Setting {
 		Help: "where items are: memory: (this process alone, lost with it), or memory:?size=256MiB&evict=true, " +
 			"where size bounds it and evict=true gives up what was used least recently instead of refusing writes; " +
 			"disk: (a folder of its own below PLATFORM_DATA, kept); " +
-			"etcd://user:password@host:2379,host:2379/prefix?ca=file&cert=file&key=file, where only the hosts must be",
+			"etcd://user:password@host:2379,host:2379/prefix?ca=file&cert=file&key=file, where only the hosts must be; " +
+			"memcached://host:11211,host:11211 (a cache that forgets, and cannot list or watch)",
 	}, {
 		Name: storesVar,
 		Help: "namespaces that are somewhere else: billing=disk:,sessions=memory:?evict=true",

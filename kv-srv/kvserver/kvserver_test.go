@@ -79,7 +79,7 @@ func get(t *testing.T, p *hosttest.Platform, path string) string {
 
 func TestWrongSettings(t *testing.T) {
 	for value, want := range map[string]string{
-		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have disk, etcd, memory)`,
+		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have disk, etcd, memcached, memory)`,
 		"disk:/var/lib/kv":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"disk:?sync=false":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"256MiB":                        `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
@@ -99,6 +99,11 @@ func TestWrongSettings(t *testing.T) {
 		"etcd://a:2379?cert=c.pem":      `KV_STORE: etcd: cert and key go together`,
 		"etcd://a:2379?tls;ca":          `KV_STORE: etcd: parameters are not of the form tls=true&ca=ca.pem`,
 		"etcd://a:2379?ca=no.pem":       `KV_STORE: etcd: ca: open no.pem: no such file or directory`,
+		"memcached://":                  `KV_STORE: memcached: "" is no host:port, want memcached://a:11211,b:11211`,
+		"memcached://a,b:11211":         `KV_STORE: memcached: "a" is no host:port, want memcached://a:11211,b:11211`,
+		"memcached://u:secret@a:11211":  `KV_STORE: memcached: takes nothing but hosts: memcached://a:11211,b:11211`,
+		"memcached://a:11211/kv":        `KV_STORE: memcached: takes nothing but hosts: memcached://a:11211,b:11211`,
+		"memcached://a:11211?tls=true":  `KV_STORE: memcached: takes nothing but hosts: memcached://a:11211,b:11211`,
 	} {
 		wantWrong(t, map[string]string{"KV_STORE": value}, want)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/apart"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/etcd"
+	"github.com/micro/platform/kv-srv/internal/store/memcached"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
 
@@ -39,9 +40,10 @@ type startError struct{ error }
 // backends returns them by the schemes of their URLs.
 func backends() map[string]backend {
 	return map[string]backend{
-		"memory": {openMemory, true},
-		"disk":   {openDisk, true},
-		"etcd":   {openEtcd, false},
+		"memory":    {openMemory, true},
+		"disk":      {openDisk, true},
+		"etcd":      {server(etcd.Open), false},
+		"memcached": {server(openMemcached), false},
 	}
 }
 
@@ -71,13 +73,18 @@ func openDisk(ctx context.Context, h *host.Host, u *url.URL, quotas store.Quotas
 	return opened{s, diskMetrics(s)}, nil
 }
 
-func openEtcd(ctx context.Context, _ *host.Host, u *url.URL, _ store.Quotas) (opened, error) {
-	s, err := etcd.Open(ctx, u)
-	if err != nil {
-		return opened{}, err
+// server opens what counts nothing of its own.
+func server[S store.Store](open func(context.Context, *url.URL) (S, error)) func(context.Context, *host.Host, *url.URL, store.Quotas) (opened, error) {
+	return func(ctx context.Context, _ *host.Host, u *url.URL, _ store.Quotas) (opened, error) {
+		s, err := open(ctx, u)
+		if err != nil {
+			return opened{}, err
+		}
+		return opened{Store: s}, nil
 	}
-	return opened{s, nil}, nil
 }
+
+func openMemcached(_ context.Context, u *url.URL) (*memcached.Store, error) { return memcached.Open(u) }
 
 // openStores returns the store that the settings ask for. Where they are wrong, they know
 // why.
