@@ -76,7 +76,7 @@ func limit(plan []place, quotas map[string]store.Quota) error {
 	each := make([]map[string]store.Quota, len(plan))
 	for _, name := range slices.Sorted(maps.Keys(quotas)) {
 		i := home[name]
-		if b, ok := backends()[plan[i].url.Scheme]; ok && !b.counts {
+		if b, ok := backendOf(plan[i].url.Scheme); ok && !b.counts {
 			return fmt.Errorf("%s: %s keeps no quotas (%s do)", name, plan[i].url.Scheme, names(func(b backend) bool { return b.counts }))
 		}
 		if each[i] == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/etcd"
 	"github.com/micro/platform/kv-srv/internal/store/memcached"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
+	"github.com/micro/platform/kv-srv/internal/store/redis"
 )
 
 // backend is a kind of store. An error of open means that the URL is wrong, but for a
@@ -44,7 +45,18 @@ func backends() map[string]backend {
 		"disk":      {openDisk, true},
 		"etcd":      {server(etcd.Open), false},
 		"memcached": {server(openMemcached), false},
+		"redis":     {server(redis.Open), false},
 	}
+}
+
+// backendOf returns that of a scheme.
+func backendOf(scheme string) (backend, bool) {
+	switch scheme {
+	case "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel":
+		scheme = "redis"
+	}
+	b, ok := backends()[scheme]
+	return b, ok
 }
 
 func openMemory(_ context.Context, _ *host.Host, u *url.URL, quotas store.Quotas) (opened, error) {
@@ -108,7 +120,7 @@ func openStores(ctx context.Context, h *host.Host) (*apart.Store, error) {
 
 // open opens a store and registers its metrics under the namespaces that it has.
 func (p place) open(ctx context.Context, h *host.Host) (store.Store, error) {
-	b, ok := backends()[p.url.Scheme]
+	b, ok := backendOf(p.url.Scheme)
 	if !ok {
 		return nil, fmt.Errorf("no backend for scheme %q (have %s)", p.url.Scheme, names(func(backend) bool { return true }))
 	}
