@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -253,13 +252,4 @@ func (s *Server) leaving(err error) error {
 		return s.away()
 	}
 	return err
-}
-
-// advertised adds the port to an address that has none.
-func advertised(advertise string, addr net.Addr) string {
-	if _, _, err := net.SplitHostPort(advertise); advertise == "" || err == nil {
-		return advertise
-	}
-	_, port, _ := net.SplitHostPort(addr.String())
-	return net.JoinHostPort(strings.Trim(advertise, "[]"), port)
 }
