@@ -64,7 +64,7 @@ func (a *app) withKV(least, most int, oneCall bool, do kvAction) cli.ActionFunc 
 
 // useKV does something within --timeout, or the default if it is one call.
 func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func(context.Context, *kvclient.Client) error) error {
-	addresses, err := a.addresses(cmd, kvclient.Service)
+	addresses, err := a.addresses(ctx, cmd, kvclient.Service)
 	if err != nil {
 		return err
 	}

@@ -20,11 +20,11 @@ func (a *app) list() *cli.Command {
 		Name:        "services",
 		Usage:       "list what the registry has",
 		Description: "Has a line for each instance of each service. From mdns: only those of this machine\nare listed, unless PLATFORM_MDNS=lan.",
-		Action: func(_ context.Context, cmd *cli.Command) error {
+		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if _, err := arguments(cmd, 0, 0); err != nil {
 				return err
 			}
-			d, err := a.directory(cmd)
+			d, err := a.directory(ctx, cmd)
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ func (a *app) connect(ctx context.Context, cmd *cli.Command, service string) (*p
 	ctx, cancel := withTimeout(ctx, cmd, true)
 	defer cancel()
 	service = a.registered(service)
-	all, err := a.addresses(cmd, service)
+	all, err := a.addresses(ctx, cmd, service)
 	if err != nil {
 		return nil, err
 	}

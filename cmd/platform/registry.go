@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +25,7 @@ type directory struct {
 }
 
 // directory opens the registry as services do.
-func (a *app) directory(cmd *cli.Command) (*directory, error) {
+func (a *app) directory(ctx context.Context, cmd *cli.Command) (*directory, error) {
 	if a.registry != nil {
 		return &directory{a.registry, a.registry.String() + ":"}, nil
 	}
@@ -33,7 +34,11 @@ func (a *app) directory(cmd *cli.Command) (*directory, error) {
 	if err := v.Err(); err != nil {
 		return nil, &host.ConfigError{Err: err}
 	}
-	return &directory{registries.Open(c, a.log()), c.URL.Redacted()}, nil
+	r, err := registries.Open(ctx, c, a.log())
+	if err != nil {
+		return nil, err
+	}
+	return &directory{r, c.URL.Redacted()}, nil
 }
 
 // log takes what go-micro says beside its errors: only what went wrong.
@@ -61,14 +66,14 @@ func (d *directory) find(name string) ([]*registry.Service, error) {
 
 // addresses returns where a service may be called: at the address that --address of
 // cmd names, or where the registry says.
-func (a *app) addresses(cmd *cli.Command, service string) ([]string, error) {
+func (a *app) addresses(ctx context.Context, cmd *cli.Command, service string) ([]string, error) {
 	if address := cmd.String(flagAddress); address != "" {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return nil, usage("--%s: %q is no address such as 127.0.0.1:8080", flagAddress, address)
 		}
 		return []string{address}, nil
 	}
-	d, err := a.directory(cmd)
+	d, err := a.directory(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}

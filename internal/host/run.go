@@ -66,8 +66,8 @@ func Run(ctx context.Context, p Process, services ...Service) error {
 	}
 	failed := make(chan error, 1)
 	var hosts []*Host
+	reg := p.Registry
 	err = func() error {
-		reg := p.Registry
 		for i, s := range services {
 			h, err := newHost(ctx, p, s, values[i], reg, failed)
 			if err != nil {
@@ -90,6 +90,9 @@ func Run(ctx context.Context, p Process, services ...Service) error {
 		}
 	}()
 	err = errors.Join(err, stopAll(hosts))
+	if p.Registry == nil {
+		err = errors.Join(err, closeRegistry(reg))
+	}
 	select {
 	case late := <-failed: // of work that was to end
 		return errors.Join(err, late)
@@ -140,18 +143,33 @@ func Open(ctx context.Context, p Process, s Service) (*Host, error) {
 	if err := v.Err(); err != nil {
 		return nil, &ConfigError{err}
 	}
-	return newHost(ctx, p, s, v, p.Registry, make(chan error, 1))
+	h, err := newHost(ctx, p, s, v, p.Registry, make(chan error, 1))
+	if err == nil && p.Registry == nil {
+		h.OnStop(func(context.Context) error { return closeRegistry(h.Registry) })
+	}
+	return h, err
+}
+
+// closeRegistry ends what a registry has begun, if it can.
+func closeRegistry(r registry.Registry) error {
+	if c, ok := r.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg registry.Registry, failed chan<- error) (*Host, error) {
 	c := s.config(v)
 	log := newLogger(p.Stderr, c.level).With("service", s.Name)
-	if reg == nil {
-		reg = registries.Open(c.registry, log)
-	}
 	secure, err := c.certs.Client(log)
 	if err != nil {
 		return nil, &ConfigError{err}
+	}
+	opened := reg == nil
+	if opened {
+		if reg, err = registries.Open(ctx, c.registry, log); err != nil {
+			return nil, fmt.Errorf("start %s: %w", s.Name, err)
+		}
 	}
 	h := &Host{
 		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c,
@@ -159,8 +177,14 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 	}
 	// Calls in flight and work under way end when the host says so, not with ctx.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if r, ok := reg.(interface{ Ready(service string) error }); ok {
+		h.Ready("registry", func(context.Context) error { return r.Ready(s.Name) })
+	}
 	if err := h.open(p); err != nil {
 		h.cancel()
+		if opened {
+			err = errors.Join(err, closeRegistry(reg))
+		}
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	return h, nil

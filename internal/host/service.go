@@ -130,7 +130,7 @@ func (h *Host) Close() error {
 	h.cancel()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), h.conf.drain)
 	defer cancel()
-	errs := []error{h.workEnded(ctx)}
+	errs := []error{h.workEnded(ctx), h.client.Options().Selector.Close()}
 	for _, f := range slices.Backward(h.onStop) {
 		errs = append(errs, f(ctx))
 	}

@@ -2,21 +2,31 @@
 package registries
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"net/url"
 
 	"go-micro.dev/v5/registry"
 
 	"github.com/micro/platform/internal/microlog"
+	"github.com/micro/platform/internal/registries/consul"
+	"github.com/micro/platform/internal/registries/etcd"
+	"github.com/micro/platform/internal/registries/nats"
+	"github.com/micro/platform/internal/registries/servers"
 	"github.com/micro/platform/internal/setting"
 )
+
+// registryVar says which one.
+const registryVar = "PLATFORM_REGISTRY"
 
 // Settings are those that say where services find each other.
 func Settings() []setting.Setting {
 	return []setting.Setting{
-		{Name: "PLATFORM_REGISTRY", Default: "mdns:", Help: "where services find each other: mdns: or memory: (this process alone)"},
+		{Name: registryVar, Default: "mdns:", Help: "where services find each other: mdns:, memory: (this process alone), " +
+			"etcd://[user:password@]a:2379,b:2379, consul://[:token@]host:8500 or nats://[user:password@]a:4222,b:4222; " +
+			"these three take ?tls=true&ca=FILE&cert=FILE&key=FILE"},
 		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
 	}
 }
@@ -25,15 +35,17 @@ func Settings() []setting.Setting {
 type Config struct {
 	URL *url.URL
 	LAN bool // mdns: uses nodes of other machines
+
+	servers servers.Servers
 }
 
 // Read notes in v what is wrong.
 func Read(v *setting.Values) Config {
-	c := Config{URL: v.URL("PLATFORM_REGISTRY")}
-	switch c.URL.Scheme {
-	case "", "memory", "mdns": // an empty one is told already
-	default:
-		v.Fail("PLATFORM_REGISTRY", "no registry for scheme %q (have mdns, memory)", c.URL.Scheme)
+	c := Config{URL: v.URL(registryVar)}
+	if c.URL.Scheme != "" { // an empty one is told already
+		if err := c.parse(); err != nil {
+			v.Fail(registryVar, "%w", err)
+		}
 	}
 	switch s := v.String("PLATFORM_MDNS"); s {
 	case "loopback":
@@ -45,81 +57,57 @@ func Read(v *setting.Values) Config {
 	return c
 }
 
-// Open returns the registry of a config that Read has found right.
-func Open(c Config, log *slog.Logger) registry.Registry {
-	l := registry.Logger(microlog.New(log))
-	switch {
-	case c.URL.Scheme == "memory":
-		return registry.NewMemoryRegistry(l)
-	case c.LAN:
-		return registry.NewMDNSRegistry(l)
+func (c *Config) parse() (err error) {
+	u := c.URL
+	switch u.Scheme {
+	case "memory", "mdns":
+		if u.String() != u.Scheme+":" {
+			return fmt.Errorf("%s: takes nothing behind it", u.Scheme)
+		}
+		return nil
+	case "etcd", "consul", "nats":
+		if c.servers, err = servers.Parse(u); err != nil {
+			return err
+		}
 	default:
-		return &loopback{registry.NewMDNSRegistry(l)}
+		return fmt.Errorf("no registry for scheme %q (have mdns, memory, etcd, consul, nats)", u.Scheme)
 	}
+	return allowed(u.Scheme, c.servers)
 }
 
-// loopback leaves out the nodes of other machines: anyone on a network can answer
-// multicast DNS.
-type loopback struct{ registry.Registry }
-
-func (l *loopback) GetService(name string, opts ...registry.GetOption) ([]*registry.Service, error) {
-	all, err := l.Registry.GetService(name, opts...)
-	if err != nil {
-		return nil, err
+// allowed refuses what a registry has no use for.
+func allowed(scheme string, s servers.Servers) error {
+	switch {
+	case scheme == "consul" && len(s.Hosts) > 1:
+		return errors.New("consul: want one host, whose agent knows the others")
+	case scheme == "consul" && s.User != "":
+		return errors.New("consul: want :token@ before the host, or nothing")
+	case scheme != "consul" && (s.User == "") != (s.Password == ""):
+		return fmt.Errorf("%s: want user:password@ before the hosts, or neither", scheme)
 	}
-	var near []*registry.Service
-	for _, s := range all {
-		if n := local(s); n != nil {
-			near = append(near, n)
-		}
-	}
-	if len(near) == 0 {
-		return nil, registry.ErrNotFound
-	}
-	return near, nil
+	return nil
 }
 
-func (l *loopback) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
-	w, err := l.Registry.Watch(opts...)
-	if err != nil {
-		return nil, err
-	}
-	return &watcher{w}, nil
-}
-
-type watcher struct{ registry.Watcher }
-
-func (w *watcher) Next() (*registry.Result, error) {
-	for {
-		r, err := w.Watcher.Next()
+// Open returns the registry of a config that Read has found right. Servers that are away
+// it waits for; see Remote. The caller closes it, if it is an io.Closer.
+func Open(ctx context.Context, c Config, log *slog.Logger) (registry.Registry, error) {
+	l := registry.Logger(microlog.New(log))
+	switch c.URL.Scheme {
+	case "memory":
+		return registry.NewMemoryRegistry(l), nil
+	case "etcd":
+		return newRemote(etcd.Open(ctx, c.servers), log), nil
+	case "nats":
+		return newRemote(nats.Open(ctx, c.servers), log), nil
+	case "consul":
+		r, err := consul.Open(ctx, c.servers)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open %s: %w", c.URL.Redacted(), err)
 		}
-		if s := local(r.Service); s != nil {
-			r.Service = s
-			return r, nil
-		}
+		return newRemote(r, log), nil
 	}
-}
-
-// local returns s with its loopback nodes, or nil where it has none.
-func local(s *registry.Service) *registry.Service {
-	if s == nil {
-		return nil
+	if c.LAN {
+		return registry.NewMDNSRegistry(l), nil
 	}
-	near := *s
-	near.Nodes = nil
-	for _, n := range s.Nodes {
-		host, _, err := net.SplitHostPort(n.Address)
-		if err != nil {
-			continue
-		}
-		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-			near.Nodes = append(near.Nodes, n)
-		}
-	}
-	if len(near.Nodes) == 0 {
-		return nil
-	}
-	return &near
+	return &loopback{registry.NewMDNSRegistry(l)}, nil
 }

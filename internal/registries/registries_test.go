@@ -27,7 +27,11 @@ func open(t *testing.T, env map[string]string) registry.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return registries.Open(c, slog.New(slog.DiscardHandler))
+	r, err := registries.Open(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // The registry of one process, of one machine, and of many.
@@ -47,14 +51,41 @@ func TestSchemes(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"scheme":    {map[string]string{"PLATFORM_REGISTRY": "zookeeper://u:s3cret@a"}, `PLATFORM_REGISTRY: no registry for scheme "zookeeper" (have mdns, memory)`},
+		"scheme":    {map[string]string{"PLATFORM_REGISTRY": "zookeeper://u:s3cret@a"}, `PLATFORM_REGISTRY: no registry for scheme "zookeeper" (have mdns, memory, etcd, consul, nats)`},
 		"no scheme": {map[string]string{"PLATFORM_REGISTRY": "memory"}, "PLATFORM_REGISTRY: not a URL such as memory: or redis://host:6379/0"},
 		"no URL":    {map[string]string{"PLATFORM_REGISTRY": "etcd://u:s3cret@a:b"}, "PLATFORM_REGISTRY: not a URL such as memory: or redis://host:6379/0"},
 		"mdns":      {map[string]string{"PLATFORM_MDNS": "wan"}, `PLATFORM_MDNS: "wan" is neither loopback nor lan`},
 		"both": {
 			map[string]string{"PLATFORM_REGISTRY": "nats://a", "PLATFORM_MDNS": "wan"},
-			"PLATFORM_REGISTRY: no registry for scheme \"nats\" (have mdns, memory)\nPLATFORM_MDNS: \"wan\" is neither loopback nor lan",
+			"PLATFORM_REGISTRY: \"a\" is no host:port, want nats://a:1234\nPLATFORM_MDNS: \"wan\" is neither loopback nor lan",
 		},
+	}
+	for url, want := range map[string]string{
+		"memory:?x=1":                  "memory: takes nothing behind it",
+		"mdns://host":                  "mdns: takes nothing behind it",
+		"etcd:":                        `"" is no host:port, want etcd://a:1234`,
+		"etcd://a:1,:2":                `":2" is no host:port, want etcd://a:1234`,
+		"etcd://a:1/path":              "etcd: has nothing behind its hosts but parameters",
+		"etcd://s3cret@a:1":            "etcd: want user:password@ before the hosts, or neither",
+		"etcd://:s3cret@a:1":           "etcd: want user:password@ before the hosts, or neither",
+		"etcd://u:s3cret@a:1?color=1":  `no parameter "color" (have ca, cert, key, tls)`,
+		"etcd://a:1?tls=no":            "tls=no, want true",
+		"etcd://a:1?cert=/none":        "cert and key go together",
+		"etcd://a:1?ca=/none":          "ca: open /none: no such file or directory",
+		"consul://a:1,b:1":             "consul: want one host, whose agent knows the others",
+		"consul://s3cret@a:1":          "consul: want :token@ before the host, or nothing",
+		"nats://s3cret@a:4222":         "nats: want user:password@ before the hosts, or neither",
+		"nats://u:s3cret@a:4222?%zz=1": "parameters are not of the form tls=true&ca=ca.pem",
+	} {
+		tests[url] = struct {
+			env  map[string]string
+			want string
+		}{map[string]string{"PLATFORM_REGISTRY": url}, "PLATFORM_REGISTRY: " + want}
+	}
+	for _, url := range []string{"etcd://u:p@a:2379,b:2379?tls=true", "consul://:token@[::1]:8500", "nats://u:p@a:4222,b:4222"} {
+		if _, err := read(map[string]string{"PLATFORM_REGISTRY": url}); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
 	}
 	for name, tt := range tests {
 		if _, err := read(tt.env); err == nil || err.Error() != tt.want {
