@@ -26,6 +26,10 @@ import (
 // DefaultTimeout bounds a call whose context has no deadline.
 const DefaultTimeout = 5 * time.Second
 
+// freshness is how long a client goes on with what the registry has told it, unless it
+// hears of a change before. Longer it does only where the registry has no answer.
+const freshness = 30 * time.Second
+
 // New returns a go-micro client that finds services in r, speaks protobuf, passes
 // traces on and does not retry. It calls by TLS unless secure is nil. It makes no
 // connection before the first call.
@@ -33,13 +37,18 @@ func New(r registry.Registry, secure *certs.Source, log *slog.Logger) client.Cli
 	l := microlog.New(log)
 	return tracing.Wrap(client.NewClient(
 		client.Registry(r),
-		client.Selector(selector.NewSelector(selector.Registry(r), selector.WithLogger(l))),
+		client.Selector(selector.NewSelector(selector.Registry(r), selector.WithLogger(l), fresh)),
 		client.Broker(broker.NewMemoryBroker()),
 		client.Transport(newTransport(secure, l)),
 		client.ContentType("application/protobuf"),
 		client.Retries(0),
 		client.WithLogger(l),
 	))
+}
+
+// fresh says it in the one way that go-micro's selector reads.
+func fresh(o *selector.Options) {
+	o.Context = context.WithValue(context.Background(), "selector_ttl", freshness) //nolint:forbidigo,revive,staticcheck // see above
 }
 
 // Unary returns the options of one call: it ends with the deadline of ctx, which
