@@ -10,6 +10,7 @@ TOOLS_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micro-platform/tools/$(shell
 TOOLS := $(TOOLS_BIN)/installed
 SERVICES := $(dir $(wildcard *-srv/main.go))
 STORES := $(addsuffix ...,$(addprefix ./,$(wildcard *-srv/internal/store/)))
+REGISTRIES := ./internal/registries/... ./tests/registries/...
 # Modules of their own, so that what they need steers nothing of ours.
 TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
 # Which code is generated, and the folders that hold nothing else but contracts.
@@ -85,10 +86,10 @@ test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to
 	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/readme/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 
-test-backends: ## Test every store against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
+test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
 	tests/backends/backends install
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
-	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(STORES)
+	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(STORES) $(REGISTRIES)
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
 	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
