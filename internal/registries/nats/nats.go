@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,6 +45,8 @@ type Registry struct {
 	conn     *nats.Conn
 	services map[string]*registry.Service // by name, version and node
 
+	refused atomic.Pointer[error] // why the last attempt to connect has failed
+
 	ctx    context.Context //nolint:containedctx // ends with Close
 	cancel context.CancelFunc
 }
@@ -67,6 +70,8 @@ func Open(ctx context.Context, s servers.Servers) *Registry {
 	o.PingInterval, o.MaxPingsOut = 5*time.Second, 2
 	o.ReconnectBufSize = -1                                         // what cannot be sent now is said again later
 	o.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {} // it would write to stderr
+	o.ReconnectErrCB = func(_ *nats.Conn, err error) { r.refused.Store(&err) }
+	o.ReconnectedCB = func(*nats.Conn) { r.refused.Store(nil) }
 	r.connect = o.Connect
 	return r
 }
@@ -92,6 +97,9 @@ func (r *Registry) connection() (*nats.Conn, error) {
 	}
 	if !r.conn.IsConnected() {
 		err := r.conn.LastError()
+		if why := r.refused.Load(); why != nil {
+			err = *why
+		}
 		if err == nil {
 			err = nats.ErrDisconnected
 		}
