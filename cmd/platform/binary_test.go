@@ -144,6 +144,11 @@ func testEveryCommand(b binary) {
 	b.want(b.run("", "kv", "get", "greeting", "--address=127.0.0.1:1"), 6, "", "error: unavailable")
 	b.want(b.run("", "serve", "kw"), 2, "", `no service "kw", did you mean kv? (have kv-srv`)
 	b.want(b.run("", "--version"), 0, "platform ", "")
+	b.want(b.run("", "health", "kw"), 2, "", `no service "kw", did you mean kv? (have kv-srv`)
+	asked := b
+	asked.env = slices.Concat(b.env, []string{"KV_ADDRESS=" + address})
+	b.want(asked.run("", "health"), 0, "", "")
+	defer func() { b.want(asked.run("", "health", "kv"), 1, "", "error: kv-srv: no answer at "+address) }()
 
 	watch := b.start("kv", "watch", at)
 	watch.err.await("Watching")

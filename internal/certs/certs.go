@@ -3,6 +3,8 @@
 package certs
 
 import (
+	"crypto/tls"
+
 	"github.com/micro/platform/internal/setting"
 )
 
@@ -54,6 +56,25 @@ func (c Config) Mutual() bool { return c.ClientCA != "" }
 
 // Calls tells whether services are called by TLS.
 func (c Config) Calls() bool { return c.CA != "" || c.Cert != "" }
+
+// Own returns what a process calls itself with, nil without TLS. It takes whatever
+// certificate it is shown, which need not be for that address, and shows its own where
+// callers must show one.
+func (c Config) Own() *tls.Config {
+	if !c.Serves() {
+		return nil
+	}
+	return &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // it is on this machine, and is told nothing
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := c.pair()
+			if err != nil {
+				return nil, err
+			}
+			return &pair, nil
+		},
+	}
+}
 
 // Check reads every file. It returns nil where nothing is wrong.
 func (c Config) Check() *Error {

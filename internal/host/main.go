@@ -34,14 +34,17 @@ func main(args []string, out io.Writer, services []Service) int {
 	switch {
 	case len(args) == 1:
 	case len(args) == 2 && (args[1] == "-h" || args[1] == "--help"):
-		fmt.Fprintf(out, "Usage: %s [-h | --version]\n\nRuns %s until it is told to stop. Its settings are environment variables;\neach may stand in a file that NAME_FILE names.\n\n", name, name)
+		fmt.Fprintf(out, "Usage: %[1]s [health | -h | --version]\n\nRuns %[1]s until it is told to stop. health asks the one that runs on this machine\nwith the same settings whether it is ready: exit code 0, else 1 and why.\n\n"+
+			"Settings are environment variables; each may stand in a file that NAME_FILE names.\n\n", name)
 		WriteSettings(out, services...)
 		return 0
 	case len(args) == 2 && args[1] == "--version":
 		fmt.Fprintln(out, buildinfo.Line(name))
 		return 0
+	case len(args) == 2 && args[1] == "health":
+		return ExitCode(os.Stderr, Health(context.Background(), os.Getenv, services...))
 	default:
-		fmt.Fprintf(os.Stderr, "%s: takes no argument %q (settings are environment variables: %s -h)\n", name, args[1], name)
+		fmt.Fprintf(os.Stderr, "%s: takes no argument %q (settings are environment variables: %s -h)\n", name, strings.Join(args[1:], " "), name)
 		return ExitUsage
 	}
 	ctx, stop := Interruptible(context.Background())

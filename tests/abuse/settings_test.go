@@ -118,6 +118,8 @@ func TestUsage(t *testing.T) {
 		"--help":      {0, "PLATFORM_MAX_CONNS", ""},
 		"--version":   {0, "kv-srv ", ""},
 		"serve":       {2, "", `kv-srv: takes no argument "serve"`},
+		"health":      {2, "", "KV_ADDRESS: \"127.0.0.1:0\" takes a free port"},
+		"health now":  {2, "", `kv-srv: takes no argument "health now"`},
 		"-h -h":       {2, "", "takes no argument"},
 		"--version=1": {2, "", "takes no argument"},
 		"--":          {2, "", "takes no argument"},
