@@ -6,8 +6,15 @@ import (
 	"runtime/debug"
 )
 
-// Version is the module's version, or the revision it was built from, or "devel".
+// version is what a build says that has no revision to look at: -ldflags '-X ...version=v1.2.3'.
+var version string
+
+// Version is what the build says, or the module's version, or the revision it was built
+// from, or "devel".
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
