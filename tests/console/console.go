@@ -17,6 +17,18 @@ type Command struct{ Line, Output string }
 // Read returns the commands of all console blocks of a file.
 func Read(t *testing.T, file string) []Command {
 	t.Helper()
+	return read(t, file, "```console")
+}
+
+// Marked returns the commands of the console blocks that have a mark, which Read leaves
+// out: they need more than others.
+func Marked(t *testing.T, file, mark string) []Command {
+	t.Helper()
+	return read(t, file, "```console "+mark)
+}
+
+func read(t *testing.T, file, begin string) []Command {
+	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +38,7 @@ func Read(t *testing.T, file string) []Command {
 	for line := range strings.Lines(string(b)) {
 		switch c, ok := strings.CutPrefix(line, "$ "); {
 		case strings.HasPrefix(line, "```"):
-			inside = strings.TrimSpace(line) == "```console"
+			inside = strings.TrimSpace(line) == begin
 		case inside && ok:
 			all = append(all, Command{Line: strings.TrimSpace(c)})
 		case inside && len(all) > 0:
