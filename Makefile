@@ -7,6 +7,9 @@ LANGUAGES ?= python typescript java
 GOVULNDB ?= https://vuln.go.dev
 TOOLS_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micro-platform/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d ' ' -f 1)
 
+# What runs docker-compose.yml: Docker's own command, or the older one.
+DOCKER_COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
 TOOLS := $(TOOLS_BIN)/installed
 SERVICES := $(dir $(wildcard *-srv/main.go))
 STORES := $(addsuffix ...,$(addprefix ./,$(wildcard *-srv/internal/store/)))
@@ -20,7 +23,7 @@ GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 # The contracts of the conformance suite, which are generated and not committed.
 CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
 
-.PHONY: help run build test check lint fix generate clients bench fuzz test-interop test-backends vuln clean
+.PHONY: help run build test check lint fix generate clients bench fuzz up down test-interop test-backends test-compose vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -31,6 +34,20 @@ run: ## Run all services in one process.
 
 build: ## Build static binaries into bin/: each service, and all of them as platform.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags='-s -w' -o bin/ ./cmd/platform $(addprefix ./,$(SERVICES))
+
+up: export VERSION ?= $(shell git describe --tags --always --abbrev=12 --dirty=+dirty 2>/dev/null)
+up: ## Build images, run a container of each service, and wait until all are ready.
+	$(DOCKER_COMPOSE) up -d --build
+	@end=$$(($$(date +%s) + 60)); for c in $$($(DOCKER_COMPOSE) ps -q); do \
+		until docker inspect -f '{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$$c" | grep -qx healthy; do \
+			[ "$$(date +%s)" -lt "$$end" ] || { echo "not ready after 60 s:"; docker logs --tail 20 "$$c"; exit 1; } >&2; \
+			sleep 0.5; \
+		done; \
+	done
+	@$(DOCKER_COMPOSE) ps
+
+down: ## Remove the containers of make up; their data stays (docker-compose down -v removes it, too).
+	$(DOCKER_COMPOSE) --profile backends down
 
 # The race detector needs a C compiler; without one, Go sets CGO_ENABLED to 0.
 test: ## Test on embedded defaults, with the race detector where there is a C compiler.
@@ -90,6 +107,11 @@ test-backends: ## Test every store and registry against real servers, which it i
 	tests/backends/backends install
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
 	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(STORES) $(REGISTRIES)
+
+test-compose: ## Build the images and try docker-compose.yml, in a Docker engine of its own where none runs (on Debian, as root).
+	tests/docker/engine install
+	tests/backends/backends install etcd
+	tests/docker/engine run env COMPOSE=1 go test -v -count=1 -timeout 20m ./tests/compose/...
 
 vuln: $(TOOLS) ## Look for known vulnerabilities in what the code calls (GOVULNDB=file:///... without the internet).
 	@$(TOOLS_BIN)/govulncheck -db $(GOVULNDB) ./... || { \
