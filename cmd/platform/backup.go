@@ -159,9 +159,6 @@ func (a *app) runRestore(ctx context.Context, cmd *cli.Command) error {
 	}
 	defer in.Close()
 	sum, err := host.Restore(host.Process{Getenv: a.env(cmd)}, a.services[i], in, cmd.Bool(flagReplace))
-	if errors.Is(err, backup.ErrThere) {
-		return fmt.Errorf("%w: --%s puts the backup in its place", err, flagReplace)
-	}
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func main(args []string, out io.Writer, services []Service) int {
 	switch {
 	case len(args) == 1:
 	case len(args) == 2 && (args[1] == "-h" || args[1] == "--help"):
-		fmt.Fprintf(out, "Usage: %[1]s [health | -h | --version]\n\nRuns %[1]s until it is told to stop. health asks the one that runs on this machine\nwith the same settings whether it is ready: exit code 0, else 1 and why.\n\n"+
+		fmt.Fprintf(out, "Usage: %[1]s [health | restore [--replace] FILE | -h | --version]\n\nRuns %[1]s until it is told to stop. health asks the one that runs on this machine\nwith the same settings whether it is ready: exit code 0, else 1 and why. restore makes\nof a backup (FILE, or - for stdin) what it keeps below PLATFORM_DATA while it does not\nrun, and with --replace in place of what is there.\n\n"+
 			"Settings are environment variables; each may stand in a file that NAME_FILE names.\n\n", name)
 		WriteSettings(out, services...)
 		return 0
@@ -43,6 +43,8 @@ func main(args []string, out io.Writer, services []Service) int {
 		return 0
 	case len(args) == 2 && args[1] == "health":
 		return ExitCode(os.Stderr, Health(context.Background(), os.Getenv, services...))
+	case len(args) >= 3 && args[1] == "restore":
+		return restore(args[2:], out, services[0])
 	default:
 		fmt.Fprintf(os.Stderr, "%s: takes no argument %q (settings are environment variables: %s -h)\n", name, strings.Join(args[1:], " "), name)
 		return ExitUsage

@@ -114,15 +114,18 @@ func TestUsage(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"-h":          {0, "KV_STORE", ""},
-		"--help":      {0, "PLATFORM_MAX_CONNS", ""},
-		"--version":   {0, "kv-srv ", ""},
-		"serve":       {2, "", `kv-srv: takes no argument "serve"`},
-		"health":      {2, "", "KV_ADDRESS: \"127.0.0.1:0\" takes a free port"},
-		"health now":  {2, "", `kv-srv: takes no argument "health now"`},
-		"-h -h":       {2, "", "takes no argument"},
-		"--version=1": {2, "", "takes no argument"},
-		"--":          {2, "", "takes no argument"},
+		"-h":                 {0, "KV_STORE", ""},
+		"--help":             {0, "PLATFORM_MAX_CONNS", ""},
+		"--version":          {0, "kv-srv ", ""},
+		"serve":              {2, "", `kv-srv: takes no argument "serve"`},
+		"health":             {2, "", "KV_ADDRESS: \"127.0.0.1:0\" takes a free port"},
+		"health now":         {2, "", `kv-srv: takes no argument "health now"`},
+		"restore":            {2, "", `kv-srv: takes no argument "restore"`},
+		"restore /none/such": {2, "", "no such file"},
+		"restore a b":        {2, "", "kv-srv restore: takes [--replace] FILE"},
+		"-h -h":              {2, "", "takes no argument"},
+		"--version=1":        {2, "", "takes no argument"},
+		"--":                 {2, "", "takes no argument"},
 	} {
 		p := begin(t, built(t), map[string]string{"PLATFORM_TIMEOUT": "soon"}, strings.Fields(args)...) // which nobody reads
 		code := p.exit(t, soon)

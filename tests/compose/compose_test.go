@@ -39,7 +39,7 @@ func TestCompose(t *testing.T) {
 		test func(*site)
 	}{
 		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside},
-		{"kill", testKill}, {"stop", testStop}, {"alone", testAlone}, {"mutual TLS", testMutual},
+		{"kill", testKill}, {"stop", testStop}, {"backup", testBackup}, {"alone", testAlone}, {"mutual TLS", testMutual},
 		{"backends", testBackends}, {"etcd", testEtcd}, {"down", testDown},
 	} {
 		t.Run(step.name, func(t *testing.T) {
@@ -109,14 +109,39 @@ func testOutside(s *site) {
 // testInside calls by name, from a container of another image: by go-micro RPC and gRPC.
 func testInside(s *site) {
 	image := s.image("platform")
-	platform := func(args ...string) string {
-		return s.run("docker", append([]string{"run", "--rm", "--network", s.project + "_default", image}, args...)...)
-	}
+	platform := func(args ...string) string { return s.platform(image, args...) }
 	if got := platform("kv", "get", "greeting", "--address", "kv-srv:8106"); got != "hello" {
 		s.t.Errorf("go-micro RPC: got %q", got)
 	}
 	if got := platform("call", "kv-srv", "KV.Get", `{"key":"greeting"}`, "--address", "kv-srv:8106"); !strings.Contains(got, "aGVsbG8=") {
 		s.t.Errorf("gRPC: got %q", got)
+	}
+}
+
+// platform runs the command in a container of its own.
+func (s *site) platform(image string, args ...string) string {
+	s.t.Helper()
+	return s.run("docker", append([]string{"run", "--rm", "--network", s.project + "_default", image}, args...)...)
+}
+
+// testBackup takes a backup of a container, and puts it back as README.md says.
+func testBackup(s *site) {
+	kv := outside()
+	if _, err := kv.Put(s.t.Context(), "backup", []byte("in it")); err != nil {
+		s.t.Fatal(err)
+	}
+	archive := s.platform(s.image("platform"), "backup", "kv-srv", "-", "--address", "kv-srv:8106")
+	if err := os.WriteFile(s.dir+"/kv.tar", []byte(archive), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := kv.Put(s.t.Context(), "backup", []byte("later")); err != nil {
+		s.t.Fatal(err)
+	}
+	s.run("docker-compose", "stop", "kv-srv")
+	s.run("sh", "-c", "docker-compose run --rm -T kv-srv restore --replace - < kv.tar")
+	s.run("make", "up")
+	if got, err := kv.Get(s.t.Context(), "backup"); err != nil || string(got.Value) != "in it" {
+		s.t.Errorf("got %s, %v", got.Value, err)
 	}
 }
 
