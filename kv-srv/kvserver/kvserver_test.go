@@ -50,7 +50,7 @@ func TestKeeps(t *testing.T) {
 				t.Errorf("got %v, %v", rsp, err)
 			}
 			metrics := get(t, p, "/metrics")
-			for _, want := range []string{"kv_bytes ", "kv_bytes_free ", "kv_watchers 0", "kv_expired_total 0", "kv_lagging_total 0"} {
+			for _, want := range []string{"kv_items 1", "kv_namespaces 1", "kv_bytes ", "kv_bytes_free ", "kv_watchers 0", "kv_expired_total 0", "kv_lagging_total 0"} {
 				if !strings.Contains(metrics, "\n"+strings.Replace(want, " ", `{namespaces="*"} `, 1)) {
 					t.Errorf("/metrics has no %q:\n%s", want, metrics)
 				}

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -35,6 +36,53 @@ func BenchmarkPut(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkGet gets items of 100 bytes, of 100,000, from the store and the bare engine.
+func BenchmarkGet(b *testing.B) {
+	b.Run("store", func(b *testing.B) {
+		s := open(b, b.TempDir(), disk.Options{})
+		defer closeStore(b, s)
+		stock(b, func(key string) error {
+			_, err := s.Put(b.Context(), "bench", store.Write{Key: key, Value: make([]byte, 100)})
+			return err
+		})
+		each(b, 64, func(key string) error {
+			_, err := s.Get(b.Context(), "bench", key)
+			return err
+		})
+	})
+	b.Run("pebble", func(b *testing.B) {
+		db, err := pebble.Open(b.TempDir(), &pebble.Options{FormatMajorVersion: pebble.FormatWALSyncChunks, Logger: quiet{}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		stock(b, func(key string) error { return db.Set([]byte(key), make([]byte, 100), pebble.NoSync) })
+		each(b, 64, func(key string) error {
+			_, closer, err := db.Get([]byte(key))
+			if err != nil {
+				return err
+			}
+			return closer.Close()
+		})
+	})
+}
+
+// stock puts what each asks for, from many callers.
+func stock(b *testing.B, put func(key string) error) {
+	b.Helper()
+	var group sync.WaitGroup
+	for caller := range 256 {
+		group.Go(func() {
+			for i := caller; i < 100_000; i += 256 {
+				if err := put("user/" + strconv.Itoa(i)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 type quiet struct{}
