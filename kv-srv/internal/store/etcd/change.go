@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/alarm"
 )
 
 // change is one transaction on an item: conditions, what to do if all hold, and the
@@ -106,7 +107,7 @@ func (s *Store) store(namespace string, item store.Item, now time.Time) ([]clien
 	if item.Expires.IsZero() {
 		return ops, nil
 	}
-	at := alarmTime(now, item.Expires)
-	s.expectAt(at)
+	at := alarm.Time(now, item.Expires)
+	s.clock.Expect(at)
 	return append(ops, clientv3.OpPut(s.keys.alarm(at, namespace, item.Key), "")), nil
 }

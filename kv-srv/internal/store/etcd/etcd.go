@@ -14,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/alarm"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
 	"github.com/micro/platform/kv-srv/internal/store/turns"
 )
@@ -36,7 +37,7 @@ type Store struct {
 	requests leases // of request IDs
 	markers  leases // of the marks of expired items
 	turns    *turns.Turns
-	earlier  chan int64 // when there is something to expire, before what was expected
+	clock    *alarm.Clock
 }
 
 var _ store.Store = (*Store)(nil)
@@ -56,7 +57,7 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 		requests:  newLeases(store.RequestMemory+3*requestPeriod, requestPeriod),
 		markers:   newLeases(2*markerPeriod, markerPeriod),
 		turns:     turns.New(),
-		earlier:   make(chan int64, 1),
+		clock:     alarm.NewClock(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.config.Context = s.ctx
@@ -71,7 +72,7 @@ func (s *Store) work() {
 		if err == nil {
 			s.client = client
 			close(s.connected)
-			s.sweep()
+			s.clock.Run(s.ctx, s.ring)
 			return
 		}
 		s.refused.Store(&err)

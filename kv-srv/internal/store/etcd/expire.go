@@ -9,83 +9,48 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/micro/platform/kv-srv/internal/store/alarm"
 )
 
-// idle is how often to look for alarms that others have set.
-const idle = time.Second
-
-// expectAt says that there is an alarm at a time, in milliseconds since 1970.
-func (s *Store) expectAt(at int64) {
-	for {
-		select {
-		case s.earlier <- at:
-			return
-		case other := <-s.earlier:
-			at = min(at, other)
-		}
-	}
-}
-
-// sweep removes what is past its time until the store is closed. What fails is tried
-// again with the next look; Ready says why.
-func (s *Store) sweep() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	next := time.Now()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case at := <-s.earlier:
-			if t := time.UnixMilli(at); t.Before(next) {
-				next = t
-				timer.Reset(time.Until(t))
-			}
-			continue
-		case <-timer.C:
-		}
-		next = s.ring()
-		timer.Reset(time.Until(next))
-	}
-}
-
-// ring answers the alarms that are due, and returns when to look again.
+// ring answers the alarms that are due, and returns when to look again. What fails is
+// tried again then; Ready says why.
 func (s *Store) ring() time.Time {
 	from, now := s.keys.alarms(), time.Now()
 	rsp, err := ask(s.ctx, s, func(ctx context.Context, c *clientv3.Client) (*clientv3.GetResponse, error) {
 		return c.Get(ctx, from, clientv3.WithPrefix(), clientv3.WithLimit(batch))
 	})
 	if err != nil {
-		return now.Add(idle)
+		return now.Add(alarm.Idle)
 	}
-	next, group := now.Add(idle), errgroup.Group{}
+	next, group := now.Add(alarm.Idle), errgroup.Group{}
 	group.SetLimit(hands)
-	for _, alarm := range rsp.Kvs {
-		at, namespace, key, err := s.keys.ringing(string(alarm.GetKey()))
+	for _, due := range rsp.Kvs {
+		at, namespace, key, err := s.keys.ringing(string(due.GetKey()))
 		if err != nil {
 			continue
 		}
-		if due := time.UnixMilli(at); due.After(now) {
-			if due.Before(next) {
-				next = due
+		if when := time.UnixMilli(at); when.After(now) {
+			if when.Before(next) {
+				next = when
 			}
 			break
 		}
-		next = now.Add(tick)
-		group.Go(func() error { return s.answer(alarm, namespace, key) })
+		next = now.Add(alarm.Tick)
+		group.Go(func() error { return s.answer(due, namespace, key) })
 	}
 	if err := group.Wait(); err != nil {
-		return time.Now().Add(idle)
+		return time.Now().Add(alarm.Idle)
 	}
 	return next
 }
 
 // answer removes an item that is past its time, and the alarm. Of an item that is not,
 // it sets the next alarm. If somebody else has changed either, the alarm stays.
-func (s *Store) answer(alarm *mvccpb.KeyValue, namespace, key string) error {
+func (s *Store) answer(due *mvccpb.KeyValue, namespace, key string) error {
 	at, now := s.keys.item(namespace, key), time.Now()
-	mine := unchanged(string(alarm.GetKey()), alarm.GetModRevision())
-	quiet := clientv3.OpDelete(string(alarm.GetKey()))
+	mine := unchanged(string(due.GetKey()), due.GetModRevision())
+	quiet := clientv3.OpDelete(string(due.GetKey()))
 	out, err := s.expire(change{key: at, when: []clientv3.Cmp{mine, past(at, now)}, do: []clientv3.Op{quiet}})
 	if err != nil || out.done {
 		return err
@@ -97,8 +62,8 @@ func (s *Store) answer(alarm *mvccpb.KeyValue, namespace, key string) error {
 			return err
 		}
 		if !item.Expires.IsZero() {
-			next := s.keys.alarm(alarmTime(now, item.Expires), namespace, key)
-			if next == string(alarm.GetKey()) { // the item is new and ends in a moment
+			next := s.keys.alarm(alarm.Time(now, item.Expires), namespace, key)
+			if next == string(due.GetKey()) { // the item is new and ends in a moment
 				return nil
 			}
 			c.do = append(c.do, clientv3.OpPut(next, ""))

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store/request"
 )
@@ -51,25 +50,4 @@ func (k keys) request(op request.Operation, namespace, key, id string) string {
 		return ""
 	}
 	return k.root + "r/" + hex.EncodeToString(name.Sum[:])
-}
-
-// tick is how late an expired item may be removed. Readers look at the time themselves.
-const tick = 100 * time.Millisecond
-
-// soon is from when on an alarm is exact.
-const soon = 2 * time.Second
-
-// alarmTime is when to look after an item, in milliseconds since 1970. Long before its
-// end that is too early, and the same for writes that follow each other: so an item that
-// is written again and again leaves a dozen alarms and not one for each write.
-func alarmTime(now, end time.Time) int64 {
-	left, at := end.Sub(now), end.UnixMilli()
-	if left <= soon {
-		return (end.UnixNano() + int64(tick) - 1) / int64(tick) * tick.Milliseconds()
-	}
-	grain := int64(1)
-	for grain*16 <= left.Milliseconds() {
-		grain *= 2
-	}
-	return at / grain * grain
 }

@@ -3,84 +3,44 @@ package memcached
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/change"
 	"github.com/micro/platform/kv-srv/internal/store/request"
 )
 
-// write is a change of one item. It is done once, if it has an ID.
-type write struct {
-	op             request.Operation
-	namespace, key string
-	id             string
-
-	// to makes of an item, of version 0 where there is none, what comes after it, nil for
-	// nothing. It may be called several times.
-	to func(item store.Item, now time.Time) (after *store.Item, sum int64, err error)
-}
-
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
-	a, err := s.do(ctx, write{request.Put, namespace, w.Key, w.RequestID, func(item store.Item, now time.Time) (*store.Item, int64, error) {
-		if w.IfAbsent && item.Version != 0 {
-			return nil, 0, store.ErrExists
-		}
-		if w.IfVersion != 0 && w.IfVersion != item.Version {
-			return nil, 0, store.ErrVersion
-		}
-		return &store.Item{Value: w.Value, Metadata: w.Metadata, Expires: store.Ends(now, w.TTL)}, 0, nil
-	}})
+	a, err := s.do(ctx, change.Put(namespace, w))
 	return a.Version, err
 }
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
-	_, err := s.do(ctx, write{request.Delete, namespace, r.Key, r.RequestID, func(item store.Item, _ time.Time) (*store.Item, int64, error) {
-		if item.Version == 0 {
-			return nil, 0, store.ErrNotFound
-		}
-		if r.IfVersion != 0 && r.IfVersion != item.Version {
-			return nil, 0, store.ErrVersion
-		}
-		return nil, 0, nil
-	}})
+	_, err := s.do(ctx, change.Delete(namespace, r))
 	return err
 }
 
 // Increment implements store.Store.
 func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
-	done, err := s.do(ctx, write{request.Increment, namespace, a.Key, a.RequestID, func(item store.Item, now time.Time) (*store.Item, int64, error) {
-		if item.Version == 0 {
-			item.Value, item.Expires = []byte("0"), store.Ends(now, a.TTL)
-		}
-		sum, err := store.Sum(item.Value, a.Delta)
-		item.Value = strconv.AppendInt(nil, sum, 10)
-		return &item, sum, err
-	}})
+	done, err := s.do(ctx, change.Increment(namespace, a))
 	return done.Sum, done.Version, err
 }
 
 // Touch implements store.Store.
 func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
-	a, err := s.do(ctx, write{request.Touch, namespace, key, "", func(item store.Item, now time.Time) (*store.Item, int64, error) {
-		if item.Version == 0 {
-			return nil, 0, store.ErrNotFound
-		}
-		item.Expires = store.Ends(now, ttl)
-		return &item, 0, nil
-	}})
+	a, err := s.do(ctx, change.Touch(namespace, key, ttl))
 	return a.Version, err
 }
 
-// do does a write. The answer to a request with an ID stands in the record that it wrote,
+// do does a change. The answer to a request with an ID stands in the record that it wrote,
 // and whoever writes the next record first gives it a place of its own. So an answer is in
 // the record, or was elsewhere before the record was there.
-func (s *Store) do(ctx context.Context, w write) (request.Answer, error) {
-	at, name := placeOf(w.namespace, w.key), request.Of(w.op, w.namespace, w.key, w.id)
+func (s *Store) do(ctx context.Context, c change.Change) (request.Answer, error) {
+	at, name := placeOf(c.Namespace, c.Key), c.Name()
 	end, err := s.turns.Take(ctx, at.at)
 	if err != nil {
 		return request.Answer{}, err
@@ -97,7 +57,7 @@ func (s *Store) do(ctx context.Context, w write) (request.Answer, error) {
 			}
 		}
 		now := time.Now()
-		after, sum, err := w.to(old.living(w.key, now), now)
+		after, sum, err := c.To(old.living(c.Key, now), now)
 		if err != nil {
 			return request.Answer{}, err
 		}
@@ -105,10 +65,10 @@ func (s *Store) do(ctx context.Context, w write) (request.Answer, error) {
 			return request.Answer{}, err
 		}
 		next := entry{header: header{Removed: after == nil, Version: versionAfter(old.Version, now), Request: name.Sum, Sum: sum}, cas: old.cas}
+		next.item.Updated = now
 		if after != nil {
 			next.item = *after
 		}
-		next.item.Updated = now
 		err = s.replace(ctx, at, old.there, next)
 		if !errors.Is(err, errChanged) && !errors.Is(err, memcache.ErrCacheMiss) {
 			return next.answer(), err
