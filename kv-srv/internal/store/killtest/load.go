@@ -42,7 +42,9 @@ func newLoad(t *testing.T, kv *kvclient.Client, b Backend) *load {
 		return l
 	}
 	t.Cleanup(func() {
-		if _, err := kv.DeleteAll(context.WithoutCancel(t.Context())); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patient)
+		defer cancel()
+		if _, err := kv.DeleteAll(ctx); err != nil {
 			t.Error(err)
 		}
 	})
