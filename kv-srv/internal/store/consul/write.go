@@ -1,0 +1,148 @@
+package consul
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/alarm"
+	"github.com/micro/platform/kv-srv/internal/store/change"
+	"github.com/micro/platform/kv-srv/internal/store/request"
+)
+
+// Put implements store.Store.
+func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	a, err := s.do(ctx, change.Put(namespace, w))
+	return a.Version, err
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
+	_, err := s.do(ctx, change.Delete(namespace, r))
+	return err
+}
+
+// Increment implements store.Store.
+func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	done, err := s.do(ctx, change.Increment(namespace, a))
+	return done.Sum, done.Version, err
+}
+
+// Touch implements store.Store.
+func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
+	a, err := s.do(ctx, change.Touch(namespace, key, ttl))
+	return a.Version, err
+}
+
+// do does a change, once if it has an ID.
+func (s *Store) do(ctx context.Context, c change.Change) (request.Answer, error) {
+	at, name := s.keys.item(c.Namespace, c.Key), c.Name()
+	end, err := s.items.Take(ctx, at)
+	if err != nil {
+		return request.Answer{}, err
+	}
+	defer end()
+	for {
+		there, answer, err := s.look(ctx, at, name)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		if answer != nil {
+			sum, err := strconv.ParseInt(string(answer.Value), 10, 64)
+			return request.Answer{Sum: sum, Version: answer.ModifyIndex}, err
+		}
+		now := time.Now()
+		item, err := living(there, c.Key, now)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		after, sum, err := c.To(item, now)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		e, ops, err := s.replace(c.Namespace, c.Key, there, after, now)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		version, ok, err := s.commit(ctx, c.Namespace, e, append(ops, s.remember(name, sum, now)...))
+		if ok || err != nil {
+			return request.Answer{Sum: sum, Version: version}, err
+		}
+	}
+}
+
+// look reads an item and the answer to a request, if it has an ID.
+func (s *Store) look(ctx context.Context, at string, name request.Name) (item, answer *api.KVPair, err error) {
+	names := []string{at}
+	if name.Given {
+		names = append(names, s.keys.answer(name))
+	}
+	pairs, err := s.read(ctx, names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name.Given {
+		answer = pairs[1]
+	}
+	return pairs[0], answer, nil
+}
+
+// living is an item as callers see it, of version 0 where there is none.
+func living(pair *api.KVPair, key string, now time.Time) (store.Item, error) {
+	if pair == nil {
+		return store.Item{Key: key}, nil
+	}
+	item, err := decode(key, pair.ModifyIndex, pair.Value)
+	if err != nil || item.Expired(now) {
+		return store.Item{Key: key}, err
+	}
+	return item, nil
+}
+
+// replace returns what writes an item over what was read, or removes it if after is nil,
+// and sees to its end.
+func (s *Store) replace(namespace, key string, there *api.KVPair, after *store.Item, now time.Time) (entry, []*api.KVTxnOp, error) {
+	if after == nil {
+		return entry{kind: store.Deleted, key: key}, remove(there), nil
+	}
+	b, err := encode(*after)
+	if err != nil {
+		return entry{}, nil, err
+	}
+	op := &api.KVTxnOp{Verb: api.KVCAS, Key: s.keys.item(namespace, key), Value: b}
+	if there != nil {
+		op.Index = there.ModifyIndex
+	}
+	ops := []*api.KVTxnOp{op}
+	if !after.Expires.IsZero() {
+		at := alarm.Time(now, after.Expires)
+		s.clock.Expect(at)
+		ops = append(ops, &api.KVTxnOp{Verb: api.KVSet, Key: s.keys.alarm(at, itemAlarm(namespace, key))})
+	}
+	return entry{kind: store.Put, key: key, record: b}, ops, nil
+}
+
+// remove returns what removes what was read. Consul's delete-cas would succeed as well
+// where somebody else has.
+func remove(there *api.KVPair) []*api.KVTxnOp {
+	return []*api.KVTxnOp{
+		{Verb: api.KVCheckIndex, Key: there.Key, Index: there.ModifyIndex},
+		{Verb: api.KVDelete, Key: there.Key},
+	}
+}
+
+// remember returns what keeps the answer to a request for as long as it must, and somewhat
+// longer.
+func (s *Store) remember(name request.Name, sum int64, now time.Time) []*api.KVTxnOp {
+	if !name.Given {
+		return nil
+	}
+	at := now.Add(store.RequestMemory + time.Minute).UnixMilli()
+	return []*api.KVTxnOp{
+		{Verb: api.KVCAS, Key: s.keys.answer(name), Value: strconv.AppendInt(nil, sum, 10)},
+		{Verb: api.KVSet, Key: s.keys.alarm(at, answerAlarm(name))},
+	}
+}
