@@ -27,6 +27,7 @@ func settings() []setting.Setting {
 			"etcd://user:password@host:2379,host:2379/prefix?ca=file&cert=file&key=file, where only the hosts must be; " +
 			"redis://user:password@host:6379/0, redis+sentinel://host:26379,host:26379/master?db=0 or " +
 			"redis+cluster://host:6379,host:6379, and the same with rediss for TLS, with ca, cert and key; " +
+			"consul://:token@host:8500/prefix?ca=file&cert=file&key=file, where only the host must be; " +
 			"memcached://host:11211,host:11211 (a cache that forgets, and cannot list or watch)",
 	}, {
 		Name: storesVar,

@@ -79,7 +79,7 @@ func get(t *testing.T, p *hosttest.Platform, path string) string {
 
 func TestWrongSettings(t *testing.T) {
 	for value, want := range map[string]string{
-		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have disk, etcd, memcached, memory, redis)`,
+		"mongo://user:secret@host":      `KV_STORE: no backend for scheme "mongo" (have consul, disk, etcd, memcached, memory, redis)`,
 		"disk:/var/lib/kv":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"disk:?sync=false":              `KV_STORE: disk: takes nothing: its folder is kv-srv/disk below PLATFORM_DATA`,
 		"256MiB":                        `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
@@ -114,6 +114,10 @@ func TestWrongSettings(t *testing.T) {
 		"redis+cluster://a,b:6379":      `KV_STORE: redis: "a" is no host:port, want redis+cluster://a:6379,b:6379`,
 		"redis+cluster://a:6379/1":      `KV_STORE: redis: a cluster has no "/1", want redis+cluster://a:6379,b:6379`,
 		"etcd://a:2379?ca=no.pem":       `KV_STORE: etcd: ca: open no.pem: no such file or directory`,
+		"consul://":                     `KV_STORE: consul: "" is no host:port, want consul://:token@host:8500`,
+		"consul://a:8500,b:8500":        `KV_STORE: consul: takes one host, an agent that knows the others: consul://:token@host:8500`,
+		"consul://secret@a:8500":        `KV_STORE: consul: want :token@ before the host, or nothing`,
+		"consul://:secret@a:8500?dc=b":  `KV_STORE: consul: no parameter "dc" (have ca, cert, key, tls)`,
 		"memcached://":                  `KV_STORE: memcached: "" is no host:port, want memcached://a:11211,b:11211`,
 		"memcached://a,b:11211":         `KV_STORE: memcached: "a" is no host:port, want memcached://a:11211,b:11211`,
 		"memcached://u:secret@a:11211":  `KV_STORE: memcached: takes nothing but hosts: memcached://a:11211,b:11211`,

@@ -49,7 +49,7 @@ func TestWrongPlans(t *testing.T) {
 		"Billing=disk:":           `"Billing" is no namespace: want 1 to 63 of a-z, 0-9 and -`,
 		"=disk:":                  `"" is no namespace: want 1 to 63 of a-z, 0-9 and -`,
 		"a=disk:,a=memory:":       `a is there twice`,
-		"a=disk:,b=mongo://u:s@h": `no backend for scheme "mongo" (have disk, etcd, memcached, memory, redis)`,
+		"a=disk:,b=mongo://u:s@h": `no backend for scheme "mongo" (have consul, disk, etcd, memcached, memory, redis)`,
 		"a=disk:,b=etcd://d,c:1":  `etcd: "d" is no host:port, want etcd://a:2379,b:2379`,
 		"a=memory:?size=1KiB":     `memory: size=1KiB is no size of 16MiB or more`,
 		"a=%zz://secret":          `a: not a URL such as memory: or redis://host:6379/0`,

@@ -15,6 +15,7 @@ import (
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/apart"
+	"github.com/micro/platform/kv-srv/internal/store/consul"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/etcd"
 	"github.com/micro/platform/kv-srv/internal/store/memcached"
@@ -46,6 +47,7 @@ func backends() map[string]backend {
 		"etcd":      {server(etcd.Open), false},
 		"memcached": {server(openMemcached), false},
 		"redis":     {server(redis.Open), false},
+		"consul":    {server(consul.Open), false},
 	}
 }
 
