@@ -3,28 +3,19 @@ package redis
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/patience"
 )
 
-// patience is how long one request to Redis may take.
-const patience = 5 * time.Second
-
-// hurry bounds a request by patience and by its share of what the caller has left. So the
-// caller hears that Redis is away, and not nothing.
+// hurry bounds a request, if there is still somebody who waits for it.
 func hurry(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	most := patience
-	if end, ok := ctx.Deadline(); ok {
-		left := time.Until(end)
-		most = min(most, left-left/10)
-	}
-	inner, cancel := context.WithTimeout(ctx, most)
+	inner, cancel := patience.Within(ctx)
 	return inner, cancel, nil
 }
 
