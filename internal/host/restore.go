@@ -25,7 +25,7 @@ func restore(args []string, out io.Writer, s Service) int {
 	}
 	in := os.Stdin
 	if args[0] != "-" {
-		f, err := os.Open(args[0])
+		f, err := os.Open(args[0]) //nolint:gosec // the operator names it
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			return ExitUsage

@@ -88,10 +88,12 @@ func (r *Remote) GetService(name string, opts ...registry.GetOption) ([]*registr
 	}
 	asked := r.lookups.DoChan(name, func() (any, error) {
 		found, err := r.Registry.GetService(name, opts...)
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if err == nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
 			r.known[name] = found
+		} else if errors.Is(err, registry.ErrNotFound) {
+			delete(r.known, name)
 		}
 		return found, err
 	})
