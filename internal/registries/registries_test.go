@@ -57,25 +57,25 @@ func TestSchemes(t *testing.T) {
 		"mdns":      {map[string]string{"PLATFORM_MDNS": "wan"}, `PLATFORM_MDNS: "wan" is neither loopback nor lan`},
 		"both": {
 			map[string]string{"PLATFORM_REGISTRY": "nats://a", "PLATFORM_MDNS": "wan"},
-			"PLATFORM_REGISTRY: \"a\" is no host:port, want nats://a:1234\nPLATFORM_MDNS: \"wan\" is neither loopback nor lan",
+			"PLATFORM_REGISTRY: nats: \"a\" is no host:port, want nats://a:1234\nPLATFORM_MDNS: \"wan\" is neither loopback nor lan",
 		},
 	}
 	for url, want := range map[string]string{
 		"memory:?x=1":                  "memory: takes nothing behind it",
 		"mdns://host":                  "mdns: takes nothing behind it",
-		"etcd:":                        `"" is no host:port, want etcd://a:1234`,
-		"etcd://a:1,:2":                `":2" is no host:port, want etcd://a:1234`,
+		"etcd:":                        `etcd: "" is no host:port, want etcd://a:1234`,
+		"etcd://a:1,:2":                `etcd: ":2" is no host:port, want etcd://a:1234`,
 		"etcd://a:1/path":              "etcd: has nothing behind its hosts but parameters",
 		"etcd://s3cret@a:1":            "etcd: want user:password@ before the hosts, or neither",
 		"etcd://:s3cret@a:1":           "etcd: want user:password@ before the hosts, or neither",
-		"etcd://u:s3cret@a:1?color=1":  `no parameter "color" (have ca, cert, key, tls)`,
-		"etcd://a:1?tls=no":            "tls=no, want true",
-		"etcd://a:1?cert=/none":        "cert and key go together",
-		"etcd://a:1?ca=/none":          "ca: open /none: no such file or directory",
+		"etcd://u:s3cret@a:1?color=1":  `etcd: no parameter "color" (have ca, cert, key, tls)`,
+		"etcd://a:1?tls=no":            "etcd: tls=no, want true",
+		"etcd://a:1?cert=/none":        "etcd: cert and key go together",
+		"etcd://a:1?ca=/none":          "etcd: ca: open /none: no such file or directory",
 		"consul://a:1,b:1":             "consul: want one host, whose agent knows the others",
 		"consul://s3cret@a:1":          "consul: want :token@ before the host, or nothing",
 		"nats://s3cret@a:4222":         "nats: want user:password@ before the hosts, or neither",
-		"nats://u:s3cret@a:4222?%zz=1": "parameters are not of the form tls=true&ca=ca.pem",
+		"nats://u:s3cret@a:4222?%zz=1": "nats: parameters are not of the form tls=true&ca=ca.pem",
 	} {
 		tests[url] = struct {
 			env  map[string]string

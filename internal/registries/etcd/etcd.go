@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/micro/platform/internal/etcdclient"
 	"github.com/micro/platform/internal/registries/record"
 	"github.com/micro/platform/internal/registries/servers"
 )
@@ -45,7 +46,9 @@ var _ registry.Registry = (*Registry)(nil)
 
 // Open returns a registry on servers, which may be away.
 func Open(ctx context.Context, s servers.Servers) *Registry {
-	r := &Registry{config: config(s), where: "etcd at " + s.String(), leases: map[string]clientv3.LeaseID{}}
+	r := &Registry{where: "etcd at " + s.String(), leases: map[string]clientv3.LeaseID{}}
+	r.config = etcdclient.Config(s.Hosts, s.TLS, patience)
+	r.config.Username, r.config.Password = s.User, s.Password
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.config.Context = r.ctx
 	return r

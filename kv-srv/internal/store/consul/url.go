@@ -9,9 +9,9 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/micro/platform/internal/serverurl"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
-	"github.com/micro/platform/kv-srv/internal/store/storeurl"
 )
 
 // maxRequest is what Consul takes in one request.
@@ -21,7 +21,7 @@ const maxRequest = 512 << 10
 // show no token.
 func dial(u *url.URL) (client *api.Client, transport *http.Transport, root string, err error) {
 	const example = "consul://:token@host:8500"
-	hosts, err := storeurl.Hosts(u, example)
+	hosts, err := serverurl.Hosts(u, example)
 	if err != nil {
 		return nil, nil, "", err
 	}
@@ -32,7 +32,7 @@ func dial(u *url.URL) (client *api.Client, transport *http.Transport, root strin
 	if u.User.Username() != "" || u.User != nil && token == "" {
 		return nil, nil, "", errors.New("consul: want :token@ before the host, or nothing")
 	}
-	secure, err := storeurl.TLS(u)
+	secure, err := serverurl.TLS(u)
 	if err != nil {
 		return nil, nil, "", err
 	}
@@ -50,7 +50,7 @@ func dial(u *url.URL) (client *api.Client, transport *http.Transport, root strin
 	client, err = api.NewClient(&api.Config{
 		Address: hosts[0], Scheme: scheme, HttpClient: &http.Client{Transport: door{transport, token}},
 	})
-	return client, transport, storeurl.Path(u, "kv") + "/", err
+	return client, transport, serverurl.Path(u, "kv") + "/", err
 }
 
 // door is what requests to Consul leave by.

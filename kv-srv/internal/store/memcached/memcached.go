@@ -13,9 +13,9 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/micro/platform/internal/serverurl"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
-	"github.com/micro/platform/kv-srv/internal/store/storeurl"
 	"github.com/micro/platform/kv-srv/internal/store/turns"
 )
 
@@ -39,7 +39,7 @@ func Open(u *url.URL) (*Store, error) {
 	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return nil, errors.New("memcached: takes nothing but hosts: " + example)
 	}
-	hosts, err := storeurl.Hosts(u, example)
+	hosts, err := serverurl.Hosts(u, example)
 	if err != nil {
 		return nil, err
 	}

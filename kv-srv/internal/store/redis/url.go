@@ -9,8 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/micro/platform/internal/serverurl"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
-	"github.com/micro/platform/kv-srv/internal/store/storeurl"
 )
 
 // kind is who says where the master of a namespace is.
@@ -49,7 +49,7 @@ func parse(u *url.URL) (address, error) {
 	a := address{kind: form.kind, user: u.User.Username()}
 	a.password, _ = u.User.Password()
 	var err error
-	if a.hosts, err = storeurl.Hosts(u, form.example); err != nil {
+	if a.hosts, err = serverurl.Hosts(u, form.example); err != nil {
 		return a, err
 	}
 	if a.user != "" && a.password == "" {
@@ -63,7 +63,7 @@ func parse(u *url.URL) (address, error) {
 		query.Set("tls", "true")
 		rest.RawQuery = query.Encode()
 	}
-	a.secure, err = storeurl.TLS(&rest)
+	a.secure, err = serverurl.TLS(&rest)
 	return a, err
 }
 

@@ -1,7 +1,10 @@
-package etcd
+// Package etcdclient configures clients of etcd that answer in time where it is away, and
+// that nothing else in the process changes.
+package etcdclient
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -10,25 +13,24 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/micro/platform/internal/grpccodec"
-	"github.com/micro/platform/internal/registries/servers"
 )
 
-func config(s servers.Servers) clientv3.Config {
+// Config is that of a client of the members at hosts, by TLS unless secure is nil, that
+// waits for a connection as long as patience.
+func Config(hosts []string, secure *tls.Config, patience time.Duration) clientv3.Config {
 	scheme := "http://"
-	if s.TLS != nil {
+	if secure != nil {
 		scheme = "https://"
 	}
 	var endpoints []string
-	for _, host := range s.Hosts {
+	for _, host := range hosts {
 		endpoints = append(endpoints, scheme+host)
 	}
 	retry := backoff.DefaultConfig
 	retry.BaseDelay, retry.MaxDelay = 100*time.Millisecond, 2*time.Second
 	return clientv3.Config{
 		Endpoints:            endpoints,
-		Username:             s.User,
-		Password:             s.Password,
-		TLS:                  s.TLS,
+		TLS:                  secure,
 		DialTimeout:          patience,
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
@@ -44,7 +46,7 @@ func config(s servers.Servers) clientv3.Config {
 }
 
 // atOnce lets a call fail while there is no connection, where etcd's client would wait for
-// one.
+// one: the caller has others to ask.
 func atOnce(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	return invoke(ctx, method, req, reply, cc, append(opts, grpc.WaitForReady(false))...)
 }

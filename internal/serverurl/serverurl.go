@@ -1,6 +1,6 @@
-// Package storeurl reads what the URLs of several backends have in common. Its errors
+// Package serverurl reads what URLs of servers have in common. Its errors
 // begin with the scheme, and show no password.
-package storeurl
+package serverurl
 
 import (
 	"crypto/tls"
