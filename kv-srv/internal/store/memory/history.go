@@ -8,8 +8,15 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/watching"
 )
 
-// maxChanges bounds the history of one namespace.
-const maxChanges = 4096
+// maxChanges bounds the history of one namespace. The latest of them are dropped last if
+// somebody watches.
+const (
+	maxChanges = 4096
+	latest     = 32
+)
+
+// maxLooks bounds the search for histories with something to drop.
+const maxLooks = 1024
 
 // change is a store.Event as it is kept.
 type change struct {
@@ -119,6 +126,20 @@ func (h *history) read(w *watching.Watcher, buf []change) ([]change, error) {
 	return buf, nil
 }
 
+// spare is how many bytes of a history may go before those of others: not those of the
+// latest changes, if somebody watches, who may be about to read them.
+func (h *history) spare() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	bytes := h.bytes
+	if h.log.Watched() {
+		for i := max(h.n-latest, 0); i < h.n; i++ {
+			bytes -= h.at(i).cost
+		}
+	}
+	return bytes
+}
+
 // log appends a change to the history of its namespace, and keeps the histories within
 // their share of the memory.
 func (s *Store) log(sp *space, c change) {
@@ -128,22 +149,33 @@ func (s *Store) log(sp *space, c change) {
 	}
 	goal := s.historyLimit() / 16 * 15
 	for s.logged > goal {
-		h := s.largest(sp)
-		s.logged -= h.drop(min(s.logged-goal, h.bytes/2+1))
+		h, bytes := s.largest(sp)
+		s.logged -= h.drop(min(s.logged-goal, bytes/2+1))
 	}
 }
 
-// largest returns the largest history of a sample of namespaces, of which one is given.
-// Nobody else's history suffers from the one who writes most.
-func (s *Store) largest(sp *space) *history {
-	h, left := &sp.history, sample
+// largest returns the history with most to spare of a sample of namespaces, of which one
+// is given, and how much that is. Nobody else's history suffers from the one who writes
+// most. Where none has anything to spare, it is the largest, with all that it has.
+func (s *Store) largest(sp *space) (*history, int64) {
+	h := &sp.history
+	most, spare, left, looks := h, h.spare(), sample, maxLooks
 	for _, other := range s.spaces {
-		if other.history.bytes > h.bytes {
-			h = &other.history
+		if other.history.bytes > most.bytes {
+			most = &other.history
 		}
-		if left--; left == 0 {
+		if bytes := other.history.spare(); bytes > 0 {
+			if bytes > spare {
+				h, spare = &other.history, bytes
+			}
+			left--
+		}
+		if looks--; left == 0 || looks == 0 {
 			break
 		}
 	}
-	return h
+	if spare == 0 {
+		return most, most.bytes
+	}
+	return h, spare
 }

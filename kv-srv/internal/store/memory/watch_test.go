@@ -75,6 +75,32 @@ func TestQuietNamespaceKeepsItsHistory(t *testing.T) {
 	}
 }
 
+// TestWatchedChangesAreKept: many namespaces that nobody watches take no change from a
+// watcher that has not had the time to read it.
+func TestWatchedChangesAreKept(t *testing.T) {
+	s := open(t, memory.Options{MaxBytes: small})
+	w := startWatch(t, s, "watched", "", 0)
+	for i := range 20_000 {
+		namespace := "ns-" + strconv.Itoa(i)
+		mustPut(t, s, namespace, store.Write{Key: "a"})
+		if err := s.Delete(t.Context(), namespace, store.Removal{Key: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if i%10 != 0 {
+			continue
+		}
+		for n := range 3 {
+			mustPut(t, s, "watched", store.Write{Key: strconv.Itoa(n)})
+		}
+		for n := range 3 {
+			if e := w.next(t); e.Item.Key != strconv.Itoa(n) {
+				t.Fatalf("got %+v, want %d", e, n)
+			}
+		}
+	}
+	wantBounded(t, s)
+}
+
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.Open(memory.Options{})
