@@ -31,10 +31,11 @@ type Store struct {
 	cancel context.CancelFunc
 	works  sync.WaitGroup
 
-	items *turns.Turns // of keys
-	logs  *turns.Turns // of namespaces; taken last
-	heads heads
-	clock *alarm.Clock
+	items    *turns.Turns   // of keys
+	logs     *turns.Turns   // of namespaces; taken last
+	versions recent[uint64] // of items, 0 of one that was removed
+	heads    recent[head]   // of namespaces
+	clock    *alarm.Clock
 }
 
 var _ store.Store = (*Store)(nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -24,37 +23,6 @@ func headOf(pair *api.KVPair) (head, error) {
 		return head{}, fmt.Errorf("%q is not one of ours: %w", pair.Key, err)
 	}
 	return head{number, pair.ModifyIndex}, nil
-}
-
-// heads remembers where the last changes were, which others may have moved since.
-type heads struct {
-	mu sync.Mutex
-	of map[string]head
-}
-
-func (h *heads) get(namespace string) (head, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	at, ok := h.of[namespace]
-	return at, ok
-}
-
-// maxHeads is how many namespaces are remembered. The others cost a read each time.
-const maxHeads = 10000
-
-func (h *heads) set(namespace string, at head) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.of == nil || len(h.of) >= maxHeads {
-		h.of = make(map[string]head)
-	}
-	h.of[namespace] = at
-}
-
-func (h *heads) forget(namespace string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.of, namespace)
 }
 
 // head returns the head of a namespace: the one that is remembered, or else Consul's.

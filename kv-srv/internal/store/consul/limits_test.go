@@ -202,6 +202,31 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestRemembered: what a store remembers of an item that another has changed decides
+// nothing, nor does it hide the answer to a request.
+func TestRemembered(t *testing.T) {
+	s, _, u := open(t)
+	other := openAt(t, u)
+	mustPut(t, s, store.Write{Key: "a"})
+	if err := other.Delete(t.Context(), "ns", store.Removal{Key: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, store.Write{Key: "a", IfAbsent: true})
+	theirs := mustPut(t, other, store.Write{Key: "a"})
+	w := store.Write{Key: "a", IfVersion: theirs, RequestID: "id"}
+	ours := mustPut(t, s, w)
+	if again := mustPut(t, s, w); again != ours {
+		t.Errorf("the same request again: version %d, want %d", again, ours)
+	}
+	w.RequestID = "another"
+	if _, err := s.Put(t.Context(), "ns", w); !errors.Is(err, store.ErrVersion) {
+		t.Errorf("another request: got %v, want %v", err, store.ErrVersion)
+	}
+	if _, err := s.Put(t.Context(), "ns", store.Write{Key: "a", IfAbsent: true}); !errors.Is(err, store.ErrExists) {
+		t.Errorf("got %v, want %v", err, store.ErrExists)
+	}
+}
+
 // TestSilent: who asks a server that says nothing hears so before the deadline, and no
 // error shows the token.
 func TestSilent(t *testing.T) {

@@ -37,41 +37,83 @@ func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Durat
 	return a.Version, err
 }
 
-// do does a change, once if it has an ID.
+// do does a change, once if it has an ID. One whose condition holds no more is told so
+// without its turn, which it would keep from those that can write.
 func (s *Store) do(ctx context.Context, c change.Change) (request.Answer, error) {
-	at, name := s.keys.item(c.Namespace, c.Key), c.Name()
+	at := s.keys.item(c.Namespace, c.Key)
 	end, err := s.items.Take(ctx, at)
 	if err != nil {
 		return request.Answer{}, err
 	}
-	defer end()
-	for {
-		there, answer, err := s.look(ctx, at, name)
-		if err != nil {
+	if version, ok := s.versions.get(at); ok && c.Late(version) {
+		end()
+		if p, err := s.plan(ctx, c); p.done || err != nil {
+			return p.answer, err
+		} // else the item has ended, or Consul has begun anew
+		if end, err = s.items.Take(ctx, at); err != nil {
 			return request.Answer{}, err
-		}
-		if answer != nil {
-			sum, err := strconv.ParseInt(string(answer.Value), 10, 64)
-			return request.Answer{Sum: sum, Version: answer.ModifyIndex}, err
-		}
-		now := time.Now()
-		item, err := living(there, c.Key, now)
-		if err != nil {
-			return request.Answer{}, err
-		}
-		after, sum, err := c.To(item, now)
-		if err != nil {
-			return request.Answer{}, err
-		}
-		e, ops, err := s.replace(c.Namespace, c.Key, there, after, now)
-		if err != nil {
-			return request.Answer{}, err
-		}
-		version, ok, err := s.commit(ctx, c.Namespace, e, append(ops, s.remember(name, sum, now)...))
-		if ok || err != nil {
-			return request.Answer{Sum: sum, Version: version}, err
 		}
 	}
+	defer end()
+	for {
+		p, err := s.plan(ctx, c)
+		s.versions.set(at, p.version)
+		if p.done || err != nil {
+			return p.answer, err
+		}
+		version, ok, err := s.commit(ctx, c.Namespace, p.entry, p.ops)
+		if err != nil {
+			return request.Answer{}, err
+		}
+		if ok {
+			s.versions.set(at, p.after(version))
+			return request.Answer{Sum: p.answer.Sum, Version: version}, nil
+		}
+	}
+}
+
+// plan is how to do a change to what was read just now, or the answer if it was done before.
+type plan struct {
+	done    bool
+	version uint64 // of the item, 0 where there is none
+	answer  request.Answer
+	entry   entry
+	ops     []*api.KVTxnOp
+}
+
+// after is the version of the item once the plan was done.
+func (p *plan) after(version uint64) uint64 {
+	if p.entry.kind == store.Put {
+		return version
+	}
+	return 0
+}
+
+func (s *Store) plan(ctx context.Context, c change.Change) (plan, error) {
+	name := c.Name()
+	there, answer, err := s.look(ctx, s.keys.item(c.Namespace, c.Key), name)
+	if err != nil {
+		return plan{}, err
+	}
+	now := time.Now()
+	item, err := living(there, c.Key, now)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{version: item.Version}
+	if answer != nil {
+		p.done, p.answer.Version = true, answer.ModifyIndex
+		p.answer.Sum, err = strconv.ParseInt(string(answer.Value), 10, 64)
+		return p, err
+	}
+	after, sum, err := c.To(item, now)
+	if err != nil {
+		return p, err
+	}
+	p.answer.Sum = sum
+	p.entry, p.ops, err = s.replace(c.Namespace, c.Key, there, after, now)
+	p.ops = append(p.ops, s.remember(name, sum, now)...)
+	return p, err
 }
 
 // look reads an item and the answer to a request, if it has an ID.

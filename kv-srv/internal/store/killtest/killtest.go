@@ -21,7 +21,7 @@ const (
 	patient  = 60 * time.Second // what should happen at once may take this long
 	deadline = 15 * time.Second // of one call
 	callers  = 50               // that count
-	times    = 4                // that each of them counts
+	times    = 2                // that each of them counts
 	writers  = 8                // that write meanwhile
 )
 
