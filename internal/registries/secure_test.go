@@ -2,7 +2,6 @@ package registries_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,7 +48,7 @@ func newSecured(t *testing.T, name string) secured {
 		t.Fatal(err)
 	}
 	s := secured{
-		t: t, address: freeAddress(t), user: url.UserPassword("root", password),
+		t: t, address: backends.FreeAddress(t), user: url.UserPassword("root", password),
 		ca: certstest.File(t, ca.PEM), cert: certstest.File(t, pair.Cert), key: certstest.File(t, pair.Key),
 		tls: &tls.Config{RootCAs: x509.NewCertPool(), Certificates: []tls.Certificate{certificate}},
 	}
@@ -59,39 +56,10 @@ func newSecured(t *testing.T, name string) secured {
 	return s
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// run starts the server, which ends with the test.
-func (s secured) run(name string, args ...string) {
-	s.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = s.t.TempDir()
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if s.t.Failed() {
-			s.t.Log(log.String())
-		}
-	})
-}
-
 func securedNATS(t *testing.T) secured {
 	s := newSecured(t, "nats")
 	host, port, _ := net.SplitHostPort(s.address)
-	s.run("nats-server", "-a", host, "-p", port, "--user", "root", "--pass", password,
+	backends.Run(t, "nats-server", "-a", host, "-p", port, "--user", "root", "--pass", password,
 		"--tls", "--tlscert", s.cert, "--tlskey", s.key, "--tlsverify", "--tlscacert", s.ca)
 	return s
 }
@@ -100,9 +68,9 @@ func securedConsul(t *testing.T) secured {
 	s := newSecured(t, "consul")
 	s.user = url.UserPassword("", password)
 	_, port, _ := net.SplitHostPort(s.address)
-	_, serf, _ := net.SplitHostPort(freeAddress(t))
-	_, rpc, _ := net.SplitHostPort(freeAddress(t))
-	s.run(consulBinary(t), "agent", "-server", "-bootstrap-expect", "1", "-data-dir", filepath.Join(t.TempDir(), "data"), "-node", "one",
+	_, serf, _ := net.SplitHostPort(backends.FreeAddress(t))
+	_, rpc, _ := net.SplitHostPort(backends.FreeAddress(t))
+	backends.Run(t, backends.Consul(t), "agent", "-server", "-bootstrap-expect", "1", "-data-dir", filepath.Join(t.TempDir(), "data"), "-node", "one",
 		"-bind", "127.0.0.1", "-client", "127.0.0.1", "-http-port", "-1", "-https-port", port, "-server-port", rpc,
 		"-serf-lan-port", serf, "-serf-wan-port", "-1", "-dns-port", "-1", "-grpc-port", "-1",
 		"-hcl", fmt.Sprintf(`acl { enabled = true default_policy = "deny" tokens { master = %q agent = %[1]q } } `, password),
@@ -110,23 +78,10 @@ func securedConsul(t *testing.T) secured {
 	return s
 }
 
-// consulBinary is where tests/backends has put it, if it is not in PATH.
-func consulBinary(t *testing.T) string {
-	t.Helper()
-	if path, err := exec.LookPath("consul"); err == nil {
-		return path
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cmp.Or(os.Getenv("BACKENDS_CACHE"), filepath.Join(cache, "micro-platform", "backends")) + "/consul/usr/bin/consul"
-}
-
 func securedEtcd(t *testing.T) secured {
 	s := newSecured(t, "etcd")
-	peer := "http://" + freeAddress(t)
-	s.run("etcd", "--data-dir", "data",
+	peer := "http://" + backends.FreeAddress(t)
+	backends.Run(t, "etcd", "--data-dir", "data",
 		"--listen-client-urls", "https://"+s.address, "--advertise-client-urls", "https://"+s.address,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
 		"--cert-file", s.cert, "--key-file", s.key, "--trusted-ca-file", s.ca, "--client-cert-auth")

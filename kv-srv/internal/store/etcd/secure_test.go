@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +31,7 @@ func runSecured(t *testing.T) secured {
 	ca := certstest.NewCA(t)
 	pair := ca.Issue("localhost", time.Now().Add(time.Hour))
 	s := secured{
-		address: freeAddress(t), ca: certstest.File(t, ca.PEM),
+		address: backends.FreeAddress(t), ca: certstest.File(t, ca.PEM),
 		cert: certstest.File(t, pair.Cert), key: certstest.File(t, pair.Key),
 	}
 	certificate, err := tls.X509KeyPair(pair.Cert, pair.Key)
@@ -42,29 +40,12 @@ func runSecured(t *testing.T) secured {
 	}
 	s.tls = &tls.Config{RootCAs: x509.NewCertPool(), Certificates: []tls.Certificate{certificate}}
 	s.tls.RootCAs.AppendCertsFromPEM(ca.PEM)
-	peer := "http://" + freeAddress(t)
-	cmd := exec.Command("etcd", "--data-dir", t.TempDir(),
+	peer := "http://" + backends.FreeAddress(t)
+	backends.Run(t, "etcd", "--data-dir", "data",
 		"--listen-client-urls", "https://"+s.address, "--advertise-client-urls", "https://"+s.address,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
 		"--cert-file", s.cert, "--key-file", s.key, "--trusted-ca-file", s.ca, "--client-cert-auth")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // enableAuth makes a user for each name, of whom root and kv may all.

@@ -12,6 +12,7 @@ import (
 	"github.com/micro/platform/internal/certs/certstest"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/redis"
+	"github.com/micro/platform/tests/backends"
 )
 
 // TestSecure needs all that a URL can have, and shows the password nowhere.
@@ -22,7 +23,7 @@ func TestSecure(t *testing.T) {
 	files := url.Values{
 		"ca": {certstest.File(t, ca.PEM)}, "cert": {certstest.File(t, pair.Cert)}, "key": {certstest.File(t, pair.Key)},
 	}
-	address := freeAddress(t)
+	address := backends.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	run(t, "--port", "0", "--tls-port", port, "--tls-auth-clients", "yes", "--tls-ca-cert-file", files.Get("ca"),
 		"--tls-cert-file", files.Get("cert"), "--tls-key-file", files.Get("key"),

@@ -3,7 +3,6 @@ package redis_test
 import (
 	"net"
 	"net/url"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -16,28 +15,11 @@ import (
 
 const patient = 20 * time.Second // what should happen at once may take this long
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // run starts a Redis of the test's own.
 func run(t *testing.T, options ...string) {
 	t.Helper()
 	backends.URL(t, "redis") // where there is one, there is its binary
-	cmd := exec.Command("redis-server", append([]string{"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", ""}, options...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	backends.Run(t, "redis-server", append([]string{"--bind", "127.0.0.1", "--save", ""}, options...)...)
 }
 
 func open(t *testing.T, u *url.URL) *redis.Store {
@@ -57,7 +39,7 @@ func open(t *testing.T, u *url.URL) *redis.Store {
 // own opens a store in a Redis of the test's own, and a client that sees what it does.
 func own(t *testing.T, options ...string) (*redis.Store, *client.Client) {
 	t.Helper()
-	address := freeAddress(t)
+	address := backends.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	run(t, append([]string{"--port", port}, options...)...)
 	c := client.NewClient(&client.Options{Addr: address})
