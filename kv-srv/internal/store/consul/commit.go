@@ -22,13 +22,18 @@ const (
 	inline = 16 << 10
 )
 
+// most is how many keys can be read at once: a transaction has 64 operations.
+const most = 63
+
 // read returns what is under each of some keys, nil for nothing. None may be the prefix
-// of another key.
+// of another key. From a token that may not read them Consul would hide them; so there
+// is an operation that it refuses.
 func (s *Store) read(ctx context.Context, names ...string) ([]*api.KVPair, error) {
-	ops := make(api.TxnOps, len(names))
+	ops := make(api.TxnOps, len(names), len(names)+1)
 	for i, name := range names {
 		ops[i] = &api.TxnOp{KV: &api.KVTxnOp{Verb: api.KVGetTree, Key: name}}
 	}
+	ops = append(ops, &api.TxnOp{KV: &api.KVTxnOp{Verb: api.KVCheckNotExists, Key: s.keys.nothing()}})
 	return ask(ctx, s, func(q *api.QueryOptions) ([]*api.KVPair, error) {
 		ok, rsp, _, err := s.client.Txn().Txn(ops, q)
 		if err != nil {
@@ -55,6 +60,9 @@ func said(rsp *api.TxnResponse) string {
 	return strings.Join(what, "; ")
 }
 
+// denied is what Consul says of an operation that the token does not allow.
+const denied = "Permission denied"
+
 // transact does all of some operations, or none and says which have failed.
 func (s *Store) transact(ctx context.Context, ops []*api.KVTxnOp) (index uint64, failed []int, err error) {
 	txn := make(api.TxnOps, len(ops))
@@ -67,6 +75,9 @@ func (s *Store) transact(ctx context.Context, ops []*api.KVTxnOp) (index uint64,
 			return 0, err
 		}
 		for _, e := range rsp.Errors {
+			if e.What == denied {
+				return 0, errors.New(e.What)
+			}
 			failed = append(failed, e.OpIndex)
 		}
 		if !ok && len(failed) == 0 {

@@ -111,6 +111,9 @@ func (s *Store) some(ctx context.Context, namespace string, names []string) ([]s
 // DeletePrefix implements store.Store. Each removal is a transaction, since each has a
 // version of its own.
 func (s *Store) DeletePrefix(ctx context.Context, namespace, prefix string) (int, error) {
+	if err := s.Ready(ctx); err != nil { // Consul names no keys to who may not read them
+		return 0, err
+	}
 	names, err := s.names(ctx, s.keys.items(namespace, prefix), "")
 	if err != nil {
 		return 0, err

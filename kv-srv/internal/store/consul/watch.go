@@ -132,7 +132,7 @@ func (s *Store) deliver(ctx context.Context, namespace, prefix string, at *posit
 		return store.ErrCompacted // of a Consul that has lost what it had
 	}
 	for at.number < last.number {
-		names := make([]string, min(2*chunk, last.number-at.number))
+		names := make([]string, min(most, last.number-at.number))
 		for i := range names {
 			names[i] = s.keys.change(namespace, at.number+uint64(i)+1)
 		}
