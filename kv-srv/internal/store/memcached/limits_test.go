@@ -116,20 +116,9 @@ func TestAnswerOutlivesItem(t *testing.T) {
 	}
 }
 
-// nobody returns an address where nothing listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // TestLostServer: the keys of the others are served.
 func TestLostServer(t *testing.T) {
-	lost := nobody(t)
+	lost := backends.FreeAddress(t)
 	s := open(t, backends.URL(t, "memcached").Host, lost)
 	served, refused := 0, 0
 	for i := range 40 {
