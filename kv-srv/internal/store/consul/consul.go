@@ -14,6 +14,7 @@ import (
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/alarm"
+	"github.com/micro/platform/kv-srv/internal/store/change"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
 	"github.com/micro/platform/kv-srv/internal/store/turns"
 )
@@ -22,6 +23,8 @@ var errClosed = errors.New("the store is closed")
 
 // Store keeps items in Consul. Its methods may be called at once.
 type Store struct {
+	change.Writer
+
 	client    *api.Client
 	transport *http.Transport
 	where     string // host:port
@@ -52,6 +55,7 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 		client: client, transport: transport, where: u.Host, keys: keys{root},
 		items: turns.New(), logs: turns.New(), clock: alarm.NewClock(),
 	}
+	s.Do = s.do
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.works.Go(func() { s.clock.Run(s.ctx, s.ring) })
 	return s, nil

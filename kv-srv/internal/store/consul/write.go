@@ -13,30 +13,6 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/request"
 )
 
-// Put implements store.Store.
-func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
-	a, err := s.do(ctx, change.Put(namespace, w))
-	return a.Version, err
-}
-
-// Delete implements store.Store.
-func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
-	_, err := s.do(ctx, change.Delete(namespace, r))
-	return err
-}
-
-// Increment implements store.Store.
-func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
-	done, err := s.do(ctx, change.Increment(namespace, a))
-	return done.Sum, done.Version, err
-}
-
-// Touch implements store.Store.
-func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
-	a, err := s.do(ctx, change.Touch(namespace, key, ttl))
-	return a.Version, err
-}
-
 // do does a change, once if it has an ID. One whose condition holds no more is told so
 // without its turn, which it would keep from those that can write.
 func (s *Store) do(ctx context.Context, c change.Change) (request.Answer, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/micro/platform/internal/serverurl"
 	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/change"
 	"github.com/micro/platform/kv-srv/internal/store/patience"
 	"github.com/micro/platform/kv-srv/internal/store/turns"
 )
@@ -24,6 +25,8 @@ const idle = 128
 
 // Store keeps items in memcached. Its methods may be called at once.
 type Store struct {
+	change.Writer
+
 	client  *memcache.Client
 	servers servers
 	turns   *turns.Turns
@@ -44,6 +47,7 @@ func Open(u *url.URL) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{servers: newServers(hosts), turns: turns.New()}
+	s.Do = s.do
 	s.client = memcache.NewFromSelector(s.servers)
 	s.client.Timeout, s.client.MaxIdleConns = patience.Most, idle
 	return s, nil

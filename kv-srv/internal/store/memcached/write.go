@@ -7,34 +7,9 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
-	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/change"
 	"github.com/micro/platform/kv-srv/internal/store/request"
 )
-
-// Put implements store.Store.
-func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
-	a, err := s.do(ctx, change.Put(namespace, w))
-	return a.Version, err
-}
-
-// Delete implements store.Store.
-func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) error {
-	_, err := s.do(ctx, change.Delete(namespace, r))
-	return err
-}
-
-// Increment implements store.Store.
-func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
-	done, err := s.do(ctx, change.Increment(namespace, a))
-	return done.Sum, done.Version, err
-}
-
-// Touch implements store.Store.
-func (s *Store) Touch(ctx context.Context, namespace, key string, ttl time.Duration) (uint64, error) {
-	a, err := s.do(ctx, change.Touch(namespace, key, ttl))
-	return a.Version, err
-}
 
 // do does a change. The answer to a request with an ID stands in the record that it wrote,
 // and whoever writes the next record first gives it a place of its own. So an answer is in
