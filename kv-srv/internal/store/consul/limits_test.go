@@ -16,6 +16,7 @@ import (
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/consul"
+	"github.com/micro/platform/kv-srv/internal/store/storetest"
 	"github.com/micro/platform/tests/backends"
 )
 
@@ -41,15 +42,7 @@ func open(t *testing.T) (*consul.Store, *api.KV, *url.URL) {
 func openAt(t *testing.T, u *url.URL) *consul.Store {
 	t.Helper()
 	s, err := consul.Open(t.Context(), u)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 func mustPut(t *testing.T, s *consul.Store, w store.Write) uint64 {

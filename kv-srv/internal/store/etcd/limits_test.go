@@ -14,6 +14,7 @@ import (
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/etcd"
+	"github.com/micro/platform/kv-srv/internal/store/storetest"
 	"github.com/micro/platform/tests/backends"
 )
 
@@ -40,15 +41,7 @@ func open(t *testing.T) (*etcd.Store, *clientv3.Client, string) {
 func openAt(t *testing.T, u *url.URL) *etcd.Store {
 	t.Helper()
 	s, err := etcd.Open(t.Context(), u)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 func mustPut(t *testing.T, s *etcd.Store, w store.Write) uint64 {

@@ -14,21 +14,14 @@ import (
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/memcached"
+	"github.com/micro/platform/kv-srv/internal/store/storetest"
 	"github.com/micro/platform/tests/backends"
 )
 
 func open(t *testing.T, hosts ...string) *memcached.Store {
 	t.Helper()
 	s, err := memcached.Open(&url.URL{Scheme: "memcached", Host: strings.Join(hosts, ",")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 func mustPut(t *testing.T, s *memcached.Store, w store.Write) uint64 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/redis"
+	"github.com/micro/platform/kv-srv/internal/store/storetest"
 	"github.com/micro/platform/tests/backends"
 )
 
@@ -25,15 +26,7 @@ func run(t *testing.T, options ...string) {
 func open(t *testing.T, u *url.URL) *redis.Store {
 	t.Helper()
 	s, err := redis.Open(t.Context(), u)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 // own opens a store in a Redis of the test's own, and a client that sees what it does.
