@@ -16,7 +16,7 @@ type Store struct {
 	rest store.Store            // of all other namespaces
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.BatchGetter = (*Store)(nil)
 
 // Add takes over a store for some namespaces, or for all that have none of their own. All
 // stores are added before anything else is called but Close.
@@ -44,6 +44,11 @@ func (s *Store) of(namespace string) store.Store {
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, error) {
 	return s.of(namespace).Get(ctx, namespace, key)
+}
+
+// GetAll implements store.BatchGetter.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	return store.GetAll(ctx, s.of(namespace), namespace, keys)
 }
 
 // Put implements store.Store.

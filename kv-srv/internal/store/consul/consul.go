@@ -41,7 +41,7 @@ type Store struct {
 	clock    *alarm.Clock
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.BatchGetter = (*Store)(nil)
 
 // Open returns a store in the Consul that a URL names: consul://:token@host:8500/prefix.
 // It fails for a wrong URL and for files that cannot be read; for a Consul that is away

@@ -14,9 +14,11 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/change"
 )
 
-// chunk is how many records are read at once, and hands how many removals are under way.
+// chunk is how many records are read at once, most how many operations Consul takes in one
+// transaction, and hands how many removals are under way.
 const (
 	chunk = 32
+	most  = 64
 	hands = 16
 )
 
@@ -31,6 +33,35 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 		err = store.ErrNotFound
 	}
 	return item, err
+}
+
+// GetAll implements store.BatchGetter. The items of one transaction are of one moment.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = s.keys.item(namespace, key)
+	}
+	found := make(map[string]*api.KVPair, len(keys))
+	for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(names))), most) {
+		pairs, err := s.read(ctx, part...)
+		if err != nil {
+			return nil, err
+		}
+		for i, pair := range pairs {
+			found[part[i]] = pair
+		}
+	}
+	items, now := make([]store.Item, len(keys)), time.Now()
+	for i, key := range keys {
+		item, err := living(found[names[i]], key, now)
+		if err != nil {
+			return nil, err
+		}
+		if item.Version != 0 {
+			items[i] = item
+		}
+	}
+	return items, ctx.Err()
 }
 
 // names returns the keys in Consul of the items under a prefix, in their order. Consul has

@@ -40,7 +40,7 @@ type Store struct {
 	clock    *alarm.Clock
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.BatchGetter = (*Store)(nil)
 
 // Open returns a store in the cluster that a URL names: etcd://a:2379,b:2379/prefix. It
 // fails for a wrong URL and for files that cannot be read; a cluster that is away it

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 
 // chunk is how many records are read at once, of 1 MiB at most.
 const chunk = 64
+
+// most is how many operations etcd takes in one transaction, unless --max-txn-ops says
+// otherwise.
+const most = 128
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, error) {
@@ -30,6 +35,46 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 		return store.Item{}, store.ErrNotFound
 	}
 	return item, err
+}
+
+// GetAll implements store.BatchGetter. The items of one transaction are of one moment.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	items := make([]store.Item, 0, len(keys))
+	for part := range slices.Chunk(keys, most) {
+		some, err := s.some(ctx, namespace, part)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, some...)
+	}
+	return items, ctx.Err()
+}
+
+// some returns the items under at most so many keys.
+func (s *Store) some(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	ops := make([]clientv3.Op, len(keys))
+	for i, key := range keys {
+		ops[i] = clientv3.OpGet(s.keys.item(namespace, key))
+	}
+	rsp, err := ask(ctx, s, func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
+		return c.Txn(ctx).Then(ops...).Commit()
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, now := make([]store.Item, len(keys)), time.Now()
+	for i, op := range rsp.Responses {
+		for _, kv := range op.GetResponseRange().GetKvs() { // one, or none
+			item, err := decode(keys[i], kv)
+			if err != nil {
+				return nil, err
+			}
+			if !item.Expired(now) {
+				items[i] = item
+			}
+		}
+	}
+	return items, nil
 }
 
 // List implements store.Store. A page is a snapshot.

@@ -33,7 +33,7 @@ type Store struct {
 	calls   sync.WaitGroup // some of them nobody waits for any more
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.BatchGetter = (*Store)(nil)
 
 // Open returns a store in the servers that a URL names: memcached://a:11211,b:11211. It
 // fails for a wrong URL; servers that are away do no harm until they are asked.

@@ -23,6 +23,36 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 	return item, nil
 }
 
+// GetAll implements store.BatchGetter. All servers are asked at once.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	places, names := make([]place, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		places[i] = placeOf(namespace, key)
+		names[i] = places[i].at
+	}
+	found, err := ask(ctx, s, "", func() (map[string]*memcache.Item, error) {
+		return again(s, func() (map[string]*memcache.Item, error) { return s.client.GetMulti(names) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, now := make([]store.Item, len(keys)), time.Now()
+	for i, at := range places {
+		record := found[at.at]
+		if record == nil {
+			continue
+		}
+		e, err := decode(at, record.Value)
+		if err != nil {
+			return nil, err
+		}
+		if item := e.living(keys[i], now); item.Version != 0 {
+			items[i] = item
+		}
+	}
+	return items, nil
+}
+
 // read returns what is in a place.
 func (s *Store) read(ctx context.Context, at place) (entry, error) {
 	item, err := s.get(ctx, at.at)
@@ -37,14 +67,18 @@ func (s *Store) read(ctx context.Context, at place) (entry, error) {
 	return e, err
 }
 
-// get asks memcached, and once again where a connection that waited idle has ended.
 func (s *Store) get(ctx context.Context, key string) (*memcache.Item, error) {
 	return ask(ctx, s, key, func() (*memcache.Item, error) {
-		item, err := s.client.Get(key)
-		if err == nil || errors.Is(err, memcache.ErrCacheMiss) || !broken(err) {
-			return item, err
-		}
-		_ = s.client.Close() // the others have ended as well
-		return s.client.Get(key)
+		return again(s, func() (*memcache.Item, error) { return s.client.Get(key) })
 	})
+}
+
+// again reads, and once again where a connection that waited idle has ended.
+func again[T any](s *Store, read func() (T, error)) (T, error) {
+	answer, err := read()
+	if err == nil || errors.Is(err, memcache.ErrCacheMiss) || !broken(err) {
+		return answer, err
+	}
+	_ = s.client.Close() // the others have ended as well
+	return read()
 }

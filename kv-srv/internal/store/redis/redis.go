@@ -40,7 +40,7 @@ type Store struct {
 	feeds map[string]*feed // by namespace
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.BatchGetter = (*Store)(nil)
 
 // Open returns a store at the URL that address describes. It fails for a wrong URL and for
 // files that cannot be read; a server that is away it waits for.

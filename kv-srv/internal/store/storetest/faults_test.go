@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,7 @@ var faults = map[string]struct {
 	})},
 	"says it expires and serves it": {"Expiry/NotServed", func(s store.Store) store.Store { return immortal{s} }},
 	"reads before it adds":          {"Increment/Concurrent", func(s store.Store) store.Store { return racyAdder{s} }},
+	"sorts what it gets":            {"GetAll/Order", func(s store.Store) store.Store { return sorter{s} }},
 	"reads from a replica":          {"Concurrency/Linearizable", func(s store.Store) store.Store { return &stale{Store: s} }},
 	"takes * for any":               {"List/Prefix", func(s store.Store) store.Store { return globber{s} }},
 	"deletes the page's neighbours": {"DeletePrefix/Counts", func(s store.Store) store.Store { return sloppyDeleter{s} }},
@@ -223,3 +225,10 @@ func openSmall(t *testing.T) store.Store {
 }
 
 func openVague(t *testing.T) store.Store { return small{openMemory(t), &store.LimitError{}} }
+
+// sorter returns items in the order of their keys.
+type sorter struct{ store.Store }
+
+func (s sorter) GetAll(ctx context.Context, ns string, keys []string) ([]store.Item, error) {
+	return store.GetAll(ctx, s.Store, ns, slices.Sorted(slices.Values(keys)))
+}
