@@ -12,47 +12,83 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
+// together is how many items are asked for at once, and fewTogether how many once an item
+// did not fit: what does not fit was read for nothing.
+const (
+	together    = 100
+	fewTogether = 10
+)
+
 // BatchGet implements kvpb.KVHandler. A key whose item does not fit may stand between
 // keys whose items do.
 func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *kvpb.BatchGetResponse) error {
+	namespace, err := checkBatchGet(req)
+	if err != nil {
+		return err
+	}
+	missing := &kvpb.BatchGetResponse_Result{Error: errorProto(refusal(ctx, store.ErrNotFound))}
+	noRoom := &kvpb.BatchGetResponse_Result{Error: errorProto(rpcerr.New(codes.ResourceExhausted,
+		"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again"))}
+	kept := size(noRoom) // always left for those to come, of which it is the largest but for items
+	room, most := maxResponse-len(req.GetKeys())*kept, together
+	rsp.Results = make([]*kvpb.BatchGetResponse_Result, 0, len(req.GetKeys()))
+	for keys := req.GetKeys(); len(keys) > 0; {
+		part := keys[:min(most, len(keys))]
+		keys = keys[len(part):]
+		items, err := store.GetAll(ctx, h.store, namespace, part)
+		if err != nil { // no answer to one key is an answer to the others
+			return refusal(ctx, err)
+		}
+		results := make([]batchResult, len(items))
+		for i, item := range items {
+			result := noRoom
+			if item.Version == 0 {
+				result = missing
+			} else if more := sizeOf(item) - kept; more <= room {
+				room -= more
+				result = results[i].set(item)
+			} else {
+				most = fewTogether
+			}
+			rsp.Results = append(rsp.Results, result)
+		}
+	}
+	return nil
+}
+
+func checkBatchGet(req *kvpb.BatchGetRequest) (namespace string, err error) {
 	var c checks
-	namespace := c.namespace(req.GetNamespace())
+	namespace = c.namespace(req.GetNamespace())
 	c.batch("keys", len(req.GetKeys()))
 	c.list = "keys"
 	for i, key := range req.GetKeys() {
 		c.index = i
 		c.key("", key)
 	}
-	if c.err != nil {
-		return c.err
-	}
-	noRoom := &kvpb.BatchGetResponse_Result{Error: errorProto(rpcerr.New(codes.ResourceExhausted,
-		"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again"))}
-	room := maxResponse - len(req.GetKeys())*size(noRoom) // that much is always left for those to come
-	for _, key := range req.GetKeys() {
-		item, err := h.store.Get(ctx, namespace, key)
-		result := &kvpb.BatchGetResponse_Result{}
-		switch err := refusal(ctx, err); {
-		case err == nil:
-			result.Item = itemProto(item)
-		case rpcerr.Code(err) == codes.NotFound:
-			result.Error = errorProto(err)
-		default: // no answer to one key is an answer to the others
-			return err
-		}
-		if more := size(result) - size(noRoom); more <= room {
-			room -= more
-		} else {
-			result = noRoom
-		}
-		rsp.Results = append(rsp.Results, result)
-	}
-	return nil
+	return namespace, c.err
+}
+
+// batchResult is a result with an item.
+type batchResult struct {
+	result kvpb.BatchGetResponse_Result
+	item   itemMessage
+}
+
+func (r *batchResult) set(i store.Item) *kvpb.BatchGetResponse_Result {
+	r.result.Item = r.item.set(i)
+	return &r.result
 }
 
 // size is what a result takes in a response.
 func size(r *kvpb.BatchGetResponse_Result) int {
 	return protowire.SizeTag(1) + protowire.SizeBytes(proto.Size(r))
+}
+
+// sizeOf is what a result with an item takes in a response, or up to 80 bytes more; that of
+// protobuf takes longer than the rest of the work for a small item.
+func sizeOf(i store.Item) int {
+	const fields, pair = 80, 9 // tags, lengths, version and times
+	return i.Size() + fields + pair*len(i.Metadata)
 }
 
 // BatchPut implements kvpb.KVHandler. A request with an invalid write does nothing; a

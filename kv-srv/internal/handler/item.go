@@ -1,23 +1,38 @@
 package handler
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/micro/platform/kv-srv/internal/store"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
-// itemProto shares the bytes and the map of an item, which nobody changes.
-func itemProto(i store.Item) *kvpb.Item {
-	p := &kvpb.Item{Key: i.Key, Value: i.Value, Version: i.Version, Metadata: i.Metadata}
+// itemMessage is an item and what it points to: one allocation.
+type itemMessage struct {
+	item             kvpb.Item
+	updated, expires timestamppb.Timestamp
+}
+
+// set shares the bytes and the map of an item, which nobody changes.
+func (m *itemMessage) set(i store.Item) *kvpb.Item {
+	m.item.Key, m.item.Value, m.item.Version, m.item.Metadata = i.Key, i.Value, i.Version, i.Metadata
 	if !i.Updated.IsZero() {
-		p.UpdateTime = timestamppb.New(i.Updated)
+		m.item.UpdateTime = moment(&m.updated, i.Updated)
 	}
 	if !i.Expires.IsZero() {
-		p.ExpireTime = timestamppb.New(i.Expires)
+		m.item.ExpireTime = moment(&m.expires, i.Expires)
 	}
-	return p
+	return &m.item
 }
+
+func moment(m *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
+	m.Seconds, m.Nanos = t.Unix(), int32(t.Nanosecond()) //nolint:gosec // below 10^9
+	return m
+}
+
+func itemProto(i store.Item) *kvpb.Item { return new(itemMessage).set(i) }
 
 func eventProto(e store.Event) *kvpb.WatchResponse {
 	p := &kvpb.WatchResponse{Type: eventType(e.Kind), Version: e.Version}
