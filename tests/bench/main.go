@@ -20,7 +20,7 @@ func main() {
 	serve := flag.String("serve", "", "be this server, for a bench in another process")
 	flag.StringVar(&o.only, "run", "", "measure only what this regular expression finds")
 	flag.IntVar(&o.callers, "callers", 0, "measure only with so many callers")
-	flag.IntVar(&o.pairs, "pairs", 20, "pairs of runs of each measurement")
+	flag.IntVar(&o.pairs, "pairs", 12, "pairs of runs of each measurement")
 	flag.StringVar(&o.profile, "profile", "", "folder for profiles of each server: time (.cpu) and memory (.allocs)")
 	flag.StringVar(&o.keys, "keys", "", "folder of the certificate that -serve has")
 	flag.DurationVar(&o.length, "length", 300*time.Millisecond, "length of one run")
@@ -41,6 +41,9 @@ type options struct {
 	length              time.Duration
 }
 
+// wanted tells whether a line is to be measured.
+type wanted func(name string, callers int) bool
+
 func (o options) run(ctx context.Context, serve string) error {
 	if serve != "" {
 		return profiled(o.profile, serve, func() error { return beServer(ctx, serve, o.keys) })
@@ -57,13 +60,22 @@ func (o options) run(ctx context.Context, serve string) error {
 		return err
 	}
 	fmt.Printf("%-56s %6s  %-14s %9s %9s  %8s %8s\n", "what, callers", "ratio", "min .. max", "ours/s", "peer/s", "ours µs", "peer µs")
+	is := func(name string, callers int) bool {
+		return only.MatchString(name) && (o.callers == 0 || o.callers == callers)
+	}
 	for _, m := range measurements() {
-		if !only.MatchString(m.name) || o.callers != 0 && o.callers != m.callers {
+		if !is(m.name, m.callers) {
 			continue
 		}
 		if err := m.measure(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+	}
+	if err := o.onDisk(ctx, is); err != nil {
+		return err
+	}
+	if err := o.onBackends(ctx, filepath.Join(o.keys, "backends"), is); err != nil {
+		return err
 	}
 	if only.MatchString("chain") {
 		return benchChain()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +21,7 @@ type measurement struct {
 
 // target is a server and a way to call it.
 type target struct {
-	server string // for beServer
+	server string // for beServer; "" for one that runs already
 	dial   dialer
 }
 
@@ -36,6 +35,7 @@ type caller func(context.Context) error
 type run struct {
 	rate float64 // per second
 	cpu  time.Duration
+	p50  time.Duration // of a call
 }
 
 // measure runs ours and peer in turn and prints the median of the ratios, and of the
@@ -68,10 +68,23 @@ func (m measurement) measure(ctx context.Context, o options) error {
 		ratios, a, b = append(ratios, x.rate/y.rate), append(a, x.rate), append(b, y.rate)
 		cpuA, cpuB = append(cpuA, x.cpu), append(cpuB, y.cpu)
 	}
-	slices.Sort(ratios)
-	fmt.Printf("%-56s %6.2f  %5.2f .. %-5.2f %9.0f %9.0f  %8.1f %8.1f\n", fmt.Sprintf("%s, %d", m.name, m.callers),
-		median(ratios), ratios[0], ratios[len(ratios)-1], median(a), median(b), micros(median(cpuA)), micros(median(cpuB)))
+	printPairs(m.name, m.callers, ratios, median(a), median(b))
+	fmt.Printf("  %8.1f %8s\n", micros(median(cpuA)), m.peer.worked(median(cpuB)))
 	return nil
+}
+
+// printPairs prints the columns that all pairs have.
+func printPairs(name string, callers int, ratios []float64, ours, peer float64) {
+	fmt.Printf("%-56s %6.2f  %5.2f .. %-5.2f %9.0f %9.0f", fmt.Sprintf("%s, %d", name, callers),
+		median(ratios), slices.Min(ratios), slices.Max(ratios), ours, peer)
+}
+
+// worked is the time that a server has worked for a message, if that is known.
+func (t target) worked(d time.Duration) string {
+	if t.server == "" {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", micros(d))
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -83,25 +96,26 @@ func (m measurement) pair(ctx context.Context, ours, peer *connected, length tim
 		y, x, err = m.pair(ctx, peer, ours, length, true)
 		return x, y, err
 	}
-	if x, err = m.once(ctx, ours, length); err != nil {
+	if x, err = ours.once(ctx, m.callers, m.each, length); err != nil {
 		return x, y, err
 	}
-	y, err = m.once(ctx, peer, length)
+	y, err = peer.once(ctx, m.callers, m.each, length)
 	return x, y, err
 }
 
-func (m measurement) once(ctx context.Context, c *connected, length time.Duration) (run, error) {
+// once makes calls of so many messages each.
+func (c *connected) once(ctx context.Context, callers, each int, length time.Duration) (run, error) {
 	before, err := c.process.cpu()
 	if err != nil {
 		return run{}, err
 	}
-	calls, took, err := load(ctx, c.call, m.callers, length)
+	lasted, took, err := load(ctx, c.call, callers, length)
 	if err != nil {
 		return run{}, fmt.Errorf("call: %w", err)
 	}
 	after, err := c.process.cpu()
-	messages := calls * int64(m.each)
-	return run{float64(messages) / took.Seconds(), (after - before) / time.Duration(messages)}, err
+	messages := len(lasted) * each
+	return run{float64(messages) / took.Seconds(), (after - before) / time.Duration(messages), median(lasted)}, err
 }
 
 // connected is a server and a way to call it.
@@ -116,9 +130,11 @@ func (t target) open(ctx context.Context, profile, keys string) (*connected, err
 	if err != nil {
 		return nil, err
 	}
-	p, err := startServer(ctx, t.server, profile, keys)
-	if err != nil {
-		return nil, err
+	p := &process{}
+	if t.server != "" {
+		if p, err = startServer(ctx, t.server, profile, keys); err != nil {
+			return nil, err
+		}
 	}
 	call, hangUp, err := t.dial(p.address, secure)
 	if err != nil {
@@ -133,20 +149,22 @@ func (c *connected) close() {
 	c.process.stop()
 }
 
-// load makes calls for a while. A stalled call counts as what it cost.
-func load(ctx context.Context, call caller, callers int, length time.Duration) (calls int64, took time.Duration, err error) {
-	var n atomic.Int64
+// load makes calls for a while and returns how long each has lasted. A stalled call
+// counts as what it cost.
+func load(ctx context.Context, call caller, callers int, length time.Duration) (lasted []time.Duration, took time.Duration, err error) {
 	var wg sync.WaitGroup
-	errs := make(chan error, callers)
+	errs, all := make(chan error, callers), make([][]time.Duration, callers)
 	start := time.Now()
-	for range callers {
+	for i := range callers {
 		wg.Go(func() {
-			for time.Since(start) < length {
+			for before := start; before.Sub(start) < length; {
 				if err := call(ctx); err != nil {
 					errs <- err
 					return
 				}
-				n.Add(1)
+				after := time.Now()
+				all[i] = append(all[i], after.Sub(before))
+				before = after
 			}
 		})
 	}
@@ -156,7 +174,7 @@ func load(ctx context.Context, call caller, callers int, length time.Duration) (
 	case err = <-errs:
 	default:
 	}
-	return n.Load(), took, err
+	return slices.Concat(all...), took, err
 }
 
 func median[T cmp.Ordered](v []T) T {

@@ -22,7 +22,7 @@ import (
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
 )
 
-// process is a server that runs.
+// process is a server that runs. The zero value is one that somebody else runs.
 type process struct {
 	address string
 	cmd     *exec.Cmd
@@ -64,6 +64,9 @@ func (p *process) line() (string, error) {
 
 // cpu is the time that the server has worked until now.
 func (p *process) cpu() (time.Duration, error) {
+	if p.cmd == nil {
+		return 0, nil
+	}
 	if _, err := io.WriteString(p.in, "\n"); err != nil {
 		return 0, err
 	}
@@ -75,6 +78,9 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 func (p *process) stop() {
+	if p.cmd == nil {
+		return
+	}
 	_ = p.in.Close() // its end
 	_ = p.cmd.Wait() // it has no result
 }
@@ -96,11 +102,11 @@ func beServer(ctx context.Context, name, keys string) error {
 	if err != nil {
 		return err
 	}
-	switch name {
+	switch name, store, _ := strings.Cut(name, "="); name {
 	case "echo":
-		return serveHosted(ctx, echo.Service(&echo.Handler{}), keys)
+		return serveHosted(ctx, echo.Service(&echo.Handler{}), keys, "")
 	case "kv":
-		return serveHosted(ctx, kvserver.Service(), keys)
+		return serveHosted(ctx, kvserver.Service(), keys, store)
 	case "port":
 		return servePort(ctx)
 	case "grpc-go":
@@ -113,9 +119,10 @@ func beServer(ctx context.Context, name, keys string) error {
 	return fmt.Errorf("no server %q", name)
 }
 
-// serveHosted is a service as it is deployed, the whole chain around it.
-func serveHosted(ctx context.Context, s host.Service, keys string) error {
-	env := map[string]string{"ECHO_ADDRESS": "127.0.0.1:0", "KV_ADDRESS": "127.0.0.1:0"}
+// serveHosted is a service as it is deployed, the whole chain around it; store is that of
+// kv, "" for its default.
+func serveHosted(ctx context.Context, s host.Service, keys, store string) error {
+	env := map[string]string{"ECHO_ADDRESS": "127.0.0.1:0", "KV_ADDRESS": "127.0.0.1:0", "KV_STORE": store}
 	if keys != "" {
 		env["PLATFORM_TLS_CERT"], env["PLATFORM_TLS_KEY"] = filepath.Join(keys, certFile), filepath.Join(keys, keyFile)
 	}
