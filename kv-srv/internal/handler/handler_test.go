@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -297,6 +298,33 @@ func TestBatchGetFitsIntoAResponse(t *testing.T) {
 	rsp = must[*kvpb.BatchGetResponse](t, h, &kvpb.BatchGetRequest{Keys: thousand})
 	if n := proto.Size(rsp); n > 3<<20 || len(rsp.GetResults()) != 1000 || rsp.GetResults()[0].GetItem() == nil {
 		t.Errorf("%d results of %d bytes, want 1000 with the first item, of at most 3 MiB", len(rsp.GetResults()), n)
+	}
+}
+
+// counter notes how many keys it is asked for at once.
+type counter struct {
+	store.Store
+	asked []int
+}
+
+func (c *counter) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	c.asked = append(c.asked, len(keys))
+	return store.GetAll(ctx, c.Store, namespace, keys)
+}
+
+// TestBatchGetAsksTogether: for a hundred keys at once, and for few once there is no room.
+func TestBatchGetAsksTogether(t *testing.T) {
+	s := memory.Open(memory.Options{})
+	defer s.Close()
+	if _, err := s.Put(t.Context(), "default", store.Write{Key: "large", Value: make([]byte, 1<<20)}); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string][]int{"missing": {100, 100, 30}, "large": append([]int{100}, slices.Repeat([]int{10}, 13)...)} {
+		c := &counter{Store: s}
+		rsp := must[*kvpb.BatchGetResponse](t, handler.New(c), &kvpb.BatchGetRequest{Keys: slices.Repeat([]string{key}, 230)})
+		if diff := cmp.Diff(want, c.asked); diff != "" || len(rsp.GetResults()) != 230 {
+			t.Errorf("%s: %d results, asked for (-want +got):\n%s", key, len(rsp.GetResults()), diff)
+		}
 	}
 }
 
