@@ -91,7 +91,7 @@ generate: $(TOOLS) ## Generate the Go code and the OpenAPI documents of the cont
 clients: $(TOOLS) ## Generate clients in other languages into gen/ (LANGUAGES=python: in one).
 	PATH=$(TOOLS_BIN):$$PATH tools/clients/generate $(LANGUAGES)
 
-bench: ## Run the benchmarks, each beside the peer it is judged by.
+bench: ## Run the benchmarks, each beside the peer it is judged by: also Redis, etcd and memcached, where they are installed.
 	go run ./tests/bench
 
 fuzz: ## Fuzz each target for FUZZTIME (30s).
