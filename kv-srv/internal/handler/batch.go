@@ -12,11 +12,12 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
-// together is how many items are asked for at once, and fewTogether how many once an item
-// did not fit: what does not fit was read for nothing.
+// How many items are asked for at once: few, in case they are large, and more after some
+// that were small.
 const (
-	together    = 100
 	fewTogether = 10
+	together    = 100
+	small       = 64 << 10 // bytes, of all that were asked for at once
 )
 
 // BatchGet implements kvpb.KVHandler. A key whose item does not fit may stand between
@@ -30,7 +31,7 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 	noRoom := &kvpb.BatchGetResponse_Result{Error: errorProto(rpcerr.New(codes.ResourceExhausted,
 		"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again"))}
 	kept := size(noRoom) // always left for those to come, of which it is the largest but for items
-	room, most := maxResponse-len(req.GetKeys())*kept, together
+	room, most := maxResponse-len(req.GetKeys())*kept, fewTogether
 	rsp.Results = make([]*kvpb.BatchGetResponse_Result, 0, len(req.GetKeys()))
 	for keys := req.GetKeys(); len(keys) > 0; {
 		part := keys[:min(most, len(keys))]
@@ -39,7 +40,7 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 		if err != nil { // no answer to one key is an answer to the others
 			return refusal(ctx, err)
 		}
-		results := make([]batchResult, len(items))
+		results, bytes := make([]batchResult, len(items)), 0
 		for i, item := range items {
 			result := noRoom
 			if item.Version == 0 {
@@ -47,10 +48,13 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 			} else if more := sizeOf(item) - kept; more <= room {
 				room -= more
 				result = results[i].set(item)
-			} else {
-				most = fewTogether
 			}
+			bytes += item.Size()
 			rsp.Results = append(rsp.Results, result)
+		}
+		most = fewTogether
+		if bytes <= small {
+			most = together
 		}
 	}
 	return nil

@@ -14,11 +14,9 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/change"
 )
 
-// chunk is how many records are read at once, most how many operations Consul takes in one
-// transaction, and hands how many removals are under way.
+// chunk is how many records are read at once, and hands how many removals are under way.
 const (
 	chunk = 32
-	most  = 64
 	hands = 16
 )
 
