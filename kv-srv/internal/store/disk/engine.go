@@ -15,7 +15,7 @@ import (
 )
 
 // schema is the version of what stands in keys.go and record.go.
-const schema = 2
+const schema = 1
 
 // What the engine may take of the memory.
 const (
@@ -44,8 +44,6 @@ func checkSchema(fs vfs.FS, path string) error {
 	switch {
 	case err != nil || version == 0:
 		return fmt.Errorf("%s is damaged: it has %.20q, want the version of the schema", name, text)
-	case version < schema:
-		return fmt.Errorf("%s says version %d, of which nothing was released, and this program knows %d: name an empty folder", name, version, schema)
 	case version > schema:
 		return fmt.Errorf("%s says version %d, and this program knows %d at most: run a later one", name, version, schema)
 	}

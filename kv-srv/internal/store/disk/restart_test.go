@@ -191,7 +191,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestSchema(t *testing.T) {
 	for text, want := range map[string]string{
-		"3\n": "says version 3, and this program knows 2 at most", "1\n": "says version 1", "x": `is damaged: it has "x"`, "": "SCHEMA",
+		"2\n": "says version 2, and this program knows 1 at most", "0\n": `is damaged: it has "0"`, "x": `is damaged: it has "x"`, "": "SCHEMA",
 	} {
 		path := t.TempDir()
 		closeStore(t, open(t, path, disk.Options{}))
