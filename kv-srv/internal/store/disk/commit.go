@@ -50,7 +50,9 @@ func (s *Store) commit(ctx context.Context, at *place, c change, answer *request
 	}
 	q.count(at.namespace, tally, keys, bytes)
 	at.stripe.last.Store(version) // before anybody can see it
-	at.hold(c.rec)
+	if at.hold(c.rec); c.rec == nil && s.room.short() {
+		s.removals.add(q.key)
+	}
 	at.stripe.heads.set(at.id, c.rec, at.head.bytes)
 	return version, nil
 }
@@ -147,9 +149,6 @@ func (s *Store) take(ctx context.Context) error {
 func (s *Store) await(ctx context.Context, version uint64) error {
 	if s.synced.Load() >= version {
 		return nil
-	}
-	if s.applied.Load() < version {
-		s.lift()
 	}
 	done := s.landing(version)
 	if done == nil {

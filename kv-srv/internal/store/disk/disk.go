@@ -48,7 +48,7 @@ type Options struct {
 
 // What Options that name nothing mean.
 const (
-	DefaultReserve = 32 << 20
+	DefaultReserve = 128 << 20
 	DefaultHistory = 64 << 20
 )
 
@@ -66,16 +66,17 @@ type Store struct {
 	seeds   [2]maphash.Seed
 
 	queue   queue
-	lifting sync.Mutex    // held while a group is appended to the log
 	order   chan struct{} // holds one token: who has it changes applied
 	applied atomic.Uint64 // changes up to it can be read
 	synced  atomic.Uint64 // and up to it are on disk
 
-	history history
-	tend    tend
+	history  history
+	tend     tend
+	removals removals
 
 	broken  atomic.Pointer[error] // why nothing can be written any more
 	failed  chan struct{}         // closed with it
+	trouble atomic.Pointer[error] // why nothing can be written now
 	breaker sync.Once
 
 	life   sync.RWMutex // held for reading while the engine is asked in the background
@@ -87,13 +88,13 @@ type Store struct {
 	done   chan struct{} // closed by Close
 	cancel context.CancelFunc
 	kept   sync.WaitGroup // the keeper
-	wrote  sync.WaitGroup // the writer and the lander
+	wrote  sync.WaitGroup // the lander
 }
 
 var _ store.Store = (*Store)(nil)
 
 // Open opens the store in a folder that no other process has, and makes it if there is
-// none. It runs three goroutines beside those of the engine, which end with Close.
+// none. It runs two goroutines beside those of the engine, which end with Close.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if err := checkManifests(s.room, path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db, err := openEngine(s.room, path, s.opts.Log)
+	db, err := s.openEngine(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, damaged(err))
 	}
@@ -117,8 +118,8 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, damaged(err)), db.Close())
 	}
+	s.room.fail = s.fail
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.wrote.Go(s.write)
 	s.wrote.Go(s.land)
 	s.kept.Go(func() { s.keep(ctx) })
 	return s, nil
@@ -152,7 +153,6 @@ func newStore(opts Options) *Store {
 		done:    make(chan struct{}),
 	}
 	s.queue.tallies = make(map[string]*tally)
-	s.queue.poke, s.queue.end = make(chan struct{}, 1), make(chan struct{})
 	s.queue.landing = make(chan *group, 64)
 	s.history.spaces = make(map[string]*space)
 	s.history.chunkBytes = opts.History / 64
@@ -187,10 +187,21 @@ func (s *Store) now() int64 { return s.opts.Now().UnixNano() }
 
 // Ready returns why writes cannot be served now, or nil.
 func (s *Store) Ready(context.Context) error {
+	if err := s.sick(); err != nil {
+		return err
+	}
+	return s.room.check()
+}
+
+// sick returns what is wrong with the disk, but for too little space, or nil.
+func (s *Store) sick() error {
 	if err := s.broken.Load(); err != nil {
 		return *err
 	}
-	return s.room.check()
+	if err := s.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // fail ends all writing: what the log has after an error nobody knows.
@@ -203,37 +214,59 @@ func (s *Store) fail(err error) {
 	})
 }
 
-// Close ends the watches and closes the files. Where the disk is full, or the log is
-// broken, it leaves the engine as a killed process would, which loses nothing that was
-// acknowledged, and says so.
+// Close ends the watches and closes the files. Where the disk is full, or fails, it leaves
+// the engine as a killed process would, which loses nothing that was acknowledged, and
+// says so.
 func (s *Store) Close() error {
 	s.life.Lock()
 	s.closed = true
 	s.life.Unlock()
 	close(s.done)
+	close(s.room.closing)
 	s.cancel()
-	ended := make(chan struct{})
-	go func() { // ends when there is room again
-		s.kept.Wait()
-		close(s.queue.end)
-		s.wrote.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-s.room.jamming():
-		grace := time.NewTimer(patience)
-		defer grace.Stop()
-		select {
-		case <-ended:
-		case <-grace.C:
-			return errors.New("the disk is full: closed without a flush, the next start reads the log")
-		}
-	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.end() }() // when there is room again
+	return s.linger(ended)
+}
+
+func (s *Store) end() error {
+	s.kept.Wait()
+	s.ground()
+	s.wrote.Wait()
 	if err := s.broken.Load(); err != nil {
 		return *err
 	}
 	return s.db.Close()
+}
+
+// linger waits for the end. Where the disk holds it up, it does so for a time, and returns
+// why.
+func (s *Store) linger(ended <-chan error) error {
+	look := time.NewTicker(retried)
+	defer look.Stop()
+	var held time.Time
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case now := <-look.C:
+			err := s.broken.Load()
+			if err == nil {
+				err = s.trouble.Load()
+			}
+			switch {
+			case err == nil && !s.room.jammed():
+				held = time.Time{}
+			case held.IsZero():
+				held = now
+			case now.Sub(held) < patience:
+			case err != nil:
+				return fmt.Errorf("closed as if killed, the next start reads the log: %w", *err)
+			default:
+				return fmt.Errorf("closed as if killed, the next start reads the log: %w", store.ErrFull)
+			}
+		}
+	}
 }
 
 // Stats is what became of a store since Open.

@@ -12,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/micro/platform/kv-srv/internal/store"
 )
 
 // schema is the version of what stands in keys.go and record.go.
@@ -23,6 +25,15 @@ const (
 	memTableSize = 4 << 20
 	memTables    = 4 // one is written to, the others to disk
 	openFiles    = 200
+	unsorted     = 1000 // tables that a read looks at, where compactions fail, before writes wait
+)
+
+// What the engine has in a file, and in the first level that is sorted as a whole. A
+// compaction takes that level and what comes from memory, or a file and ten of the next
+// level: it has to fit into the reserve.
+const (
+	fileBytes  = 4 << 20
+	levelBytes = 32 << 20
 )
 
 // checkSchema refuses a folder of a later version of this package, and one that has
@@ -100,30 +111,59 @@ func syncDir(fs vfs.FS, path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func openEngine(fs vfs.FS, path string, log *slog.Logger) (*pebble.DB, error) {
+// openEngine opens the files of a store.
+func (s *Store) openEngine(path string) (*pebble.DB, error) {
+	log := s.opts.Log
 	o := &pebble.Options{
-		FS:                          fs,
+		FS:                          s.room,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks, // tells a damaged log from one that a crash cut off
 		CacheSize:                   cacheSize,
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
 		MaxOpenFiles:                openFiles,
+		LBaseMaxBytes:               levelBytes,
+		L0StopWritesThreshold:       unsorted,
 		Logger:                      logger{log},
 	}
 	o.Experimental.FileCacheShards = 1
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		o.Levels[i].IndexBlockSize = 256 << 10
+		o.TargetFileSizes[i] = fileBytes
 	}
 	o.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) {
 			log.Error("kv store works on, and tries again", slog.Any("error", err))
 		},
+		FlushEnd:      func(info pebble.FlushInfo) { s.flushed(info.Err) },
+		CompactionEnd: func(info pebble.CompactionInfo) { s.compacted(info.Err) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			log.Error("kv store has a damaged file", slog.String("file", info.Path), slog.Any("error", info.Details))
 		},
 	}
+	o.Experimental.CompactionScheduler = newScheduler(s.room)
 	return pebble.Open(path, o)
+}
+
+// flushed notes how the engine brought a table from memory to disk. While it cannot,
+// nothing new is taken: the log has what was acknowledged, and grows.
+func (s *Store) flushed(err error) {
+	if err == nil {
+		s.trouble.Store(nil)
+		return
+	}
+	s.room.flushing.begin(retry)
+	if noSpace(err) {
+		err = fmt.Errorf("%w: %w", err, store.ErrFull)
+	}
+	err = fmt.Errorf("what is in memory cannot be written, and is tried again: %w", err)
+	s.trouble.Store(&err)
+}
+
+func (s *Store) compacted(err error) {
+	if err != nil && !errors.Is(err, pebble.ErrCancelledCompaction) {
+		s.room.compacting.begin(rested)
+	}
 }
 
 // logger is what the engine says.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,11 +18,19 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 )
 
-// small is a file system that takes so many bytes. What is removed frees none.
+// small is a file system that takes so many bytes.
 type small struct {
 	vfs.FS
 	left  atomic.Int64
 	tells bool // how much is left
+	frees bool // what is removed
+}
+
+func (fs *small) Remove(name string) error {
+	if info, err := fs.Stat(name); err == nil && fs.frees {
+		fs.left.Add(info.Size())
+	}
+	return fs.FS.Remove(name)
 }
 
 func (fs *small) GetDiskUsage(path string) (vfs.DiskUsage, error) {
@@ -71,9 +80,6 @@ func TestFull(t *testing.T) {
 			wantKept(t, s, kept)
 			if err := s.Ready(t.Context()); !errors.Is(err, store.ErrFull) {
 				t.Errorf("Ready: got %v, want %v", err, store.ErrFull)
-			}
-			if err := s.Delete(t.Context(), "ns", store.Removal{Key: "0/0/0"}); !errors.Is(err, store.ErrFull) {
-				t.Errorf("Delete: got %v, want %v", err, store.ErrFull)
 			}
 			fs.left.Store(64 << 20)
 			deadline := time.Now().Add(30 * time.Second)
@@ -142,6 +148,71 @@ func wantKept(t *testing.T, s *disk.Store, kept map[string]uint64) {
 		item, err := s.Get(t.Context(), "ns", key)
 		if err != nil || item.Version != version {
 			t.Fatalf("Get(%q): got version %d, %v, want %d", key, item.Version, err, version)
+		}
+	}
+}
+
+// TestDeleteMakesRoom: on a full disk, what is deleted or ends gives its place to others.
+func TestDeleteMakesRoom(t *testing.T) {
+	for name, remove := range map[string]func(*disk.Store) error{
+		"all": func(s *disk.Store) error {
+			_, err := s.DeletePrefix(t.Context(), "ns", "")
+			return err
+		},
+		"one by one": func(s *disk.Store) error {
+			for i := 0; ; i += 3 {
+				err := s.Delete(t.Context(), "ns", store.Removal{Key: fmt.Sprintf("%06d", i)})
+				if err != nil {
+					return err
+				}
+			}
+		},
+		"the end": func(*disk.Store) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := &small{FS: vfs.Default, tells: true, frees: true}
+			fs.left.Store(112 << 20)
+			s := open(t, t.TempDir(), disk.Options{FS: fs, Reserve: 64 << 20})
+			stuff(t, s, name == "the end")
+			deadline := time.Now().Add(30 * time.Second)
+			for {
+				if err := remove(s); err != nil && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrNotFound) {
+					t.Fatal(err)
+				}
+				if _, err := s.Put(t.Context(), "ns", store.Write{Key: "room"}); err == nil {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("no room is made: %+v", s.Stats())
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			closeStore(t, s)
+		})
+	}
+}
+
+// stuff fills a store until it stays full, with what ends some seconds later or does not.
+func stuff(t *testing.T, s *disk.Store, ends bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	value := make([]byte, 30_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(value) // never fails
+	for i, full := 0, 0; full < 20; {
+		ttl := time.Duration(0)
+		if ends {
+			ttl = max(time.Until(end), time.Second)
+		}
+		_, err := s.Put(t.Context(), "ns", store.Write{Key: fmt.Sprintf("%06d", i), Value: value, TTL: ttl})
+		switch {
+		case err == nil:
+			i++
+			value[i%len(value)]++
+		case errors.Is(err, store.ErrFull):
+			full++
+			time.Sleep(50 * time.Millisecond)
+		default:
+			t.Fatal(err)
 		}
 	}
 }

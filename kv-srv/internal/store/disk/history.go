@@ -140,15 +140,19 @@ func (h *history) drop(sp *space) {
 // trim drops changes until the history is within its bounds. It is a write like others:
 // those before it in the log keep what they replace, those after it do not.
 func (s *Store) trim(ctx context.Context) error {
-	if !s.history.large(s.opts.History) {
+	limit := s.opts.History
+	if s.room.short() {
+		limit /= 64
+	}
+	if !s.history.large(limit) {
 		return nil
 	}
 	if err := s.enqueue(ctx); err != nil {
 		return err
 	}
-	defer s.queue.wake()
 	defer s.queue.mu.Unlock()
-	floors := s.history.trim(s.opts.History)
+	defer s.launch()
+	floors := s.history.trim(limit)
 	b := s.queue.filling.batch
 	var errs []error
 	for namespace, floor := range floors {

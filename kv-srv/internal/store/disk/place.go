@@ -53,11 +53,28 @@ func (s *Store) enter(ctx context.Context, op request.Operation, namespace, key,
 	return at, nil
 }
 
+// admit returns why an operation cannot be served now, or nil. Where room is short, what
+// makes room is served all the same, from the reserve; it keeps little of what it removes
+// for watchers.
+func (s *Store) admit(ctx context.Context, op request.Operation) error {
+	if op != request.Delete || !s.room.short() {
+		return s.Ready(ctx)
+	}
+	if err := s.sick(); err != nil {
+		return err
+	}
+	if err := s.room.checkRemoval(); err != nil {
+		return err
+	}
+	s.tend.expires(s.now() + int64(retry)) // the keeper looks after what it makes
+	return s.trim(ctx)
+}
+
 // glance is enter for a write that needs no more of the item than its head.
 func (s *Store) glance(ctx context.Context, op request.Operation, namespace, key, requestID string) (*place, error) {
 	err := ctx.Err()
 	if err == nil {
-		err = s.Ready(ctx)
+		err = s.admit(ctx, op)
 	}
 	if err != nil {
 		return nil, err

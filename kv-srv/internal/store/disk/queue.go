@@ -38,11 +38,10 @@ type queue struct {
 
 	key, value []byte // buffers
 
-	poke chan struct{} // holds one signal: there is something to write
-	end  chan struct{} // closed when nothing more comes
+	lifts bool // somebody appends to the log
+	ended bool // nothing more comes
 
-	landing  chan *group // what is in the log
-	grounded bool        // nothing more is: under Store.lifting
+	landing chan *group // what is in the log
 }
 
 // group is changes that are written together, in the order of their versions, which
@@ -135,22 +134,14 @@ func (s *Store) enqueue(ctx context.Context) error {
 			return nil
 		}
 		taken := g.taken
+		s.launch()
 		q.mu.Unlock()
-		q.wake()
 		select {
 		case <-taken:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.failed:
 		}
-	}
-}
-
-// wake tells the writer that there is something to write.
-func (q *queue) wake() {
-	select {
-	case q.poke <- struct{}{}:
-	default:
 	}
 }
 
@@ -192,7 +183,8 @@ func (q *queue) replied(sum [16]byte) (a request.Answer, ok bool) {
 	return a, ok
 }
 
-// landing returns what is closed when a version is on disk, nil if it is.
+// landing returns what is closed when a version is on disk, nil if it is. It gets it on
+// its way.
 func (s *Store) landing(version uint64) <-chan struct{} {
 	q := &s.queue
 	q.mu.Lock()
@@ -205,85 +197,58 @@ func (s *Store) landing(version uint64) <-chan struct{} {
 			return g.done
 		}
 	}
+	s.launch()
 	return q.filling.done
 }
 
-// write appends group by group to the log.
-func (s *Store) write() {
-	defer s.ground()
-	for ended := false; !ended; {
-		select {
-		case <-s.queue.poke:
-		case <-s.queue.end:
-			ended = true
-		case <-s.failed:
-			return
-		}
-		for more := true; more; more = s.broken.Load() == nil && s.queue.waiting() {
-			s.lifting.Lock()
-			s.liftNext()
-			s.lifting.Unlock()
-		}
+// launch sees to it that what is queued goes to the log. The queue is locked.
+func (s *Store) launch() {
+	if q := &s.queue; !q.lifts && !q.filling.batch.Empty() {
+		q.lifts = true
+		go s.lift()
 	}
 }
 
-// ground ends the writing.
+// ground ends the writing, after what is queued.
 func (s *Store) ground() {
-	s.lifting.Lock()
-	defer s.lifting.Unlock()
-	s.queue.grounded = true
-	close(s.queue.landing)
-}
-
-// lift appends what is queued to the log, unless somebody does that already. Who waits
-// for a write does it, and seldom waits for the writer's turn, too. A disk without space
-// can hold one of them up, past its deadline.
-func (s *Store) lift() {
-	if !s.lifting.TryLock() {
-		return // who has it looks again
-	}
-	runtime.Gosched() // others write, too
-	s.liftNext()
-	s.lifting.Unlock()
-	if s.queue.waiting() {
-		s.queue.wake()
-	}
-}
-
-// liftNext appends a group to the log, if there is one. It is one at a time.
-func (s *Store) liftNext() {
-	if s.queue.grounded {
-		return
-	}
-	g := s.takeOff()
-	if g == nil {
-		return
-	}
-	if err := s.append(g); err != nil {
-		s.fail(err)
-		return
-	}
-	s.queue.landing <- g
-}
-
-// waiting tells whether something is to be appended.
-func (q *queue) waiting() bool {
+	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return !q.filling.batch.Empty()
+	q.ended = true
+	if !q.lifts {
+		q.lifts = true
+		go s.lift()
+	}
 }
 
-// takeOff ends the filling of a group; nil: there is nothing to write.
+// lift appends group by group to the log, until nothing is queued. It is one at a time. No
+// caller does it, since a disk without space can hold it up for long.
+func (s *Store) lift() {
+	runtime.Gosched() // others write, too
+	for g := s.takeOff(); g != nil; g = s.takeOff() {
+		if err := s.append(g); err != nil {
+			s.fail(err)
+			continue
+		}
+		s.queue.landing <- g
+	}
+}
+
+// takeOff ends the filling of a group; nil: there is nothing to write, and who asks ends.
 func (s *Store) takeOff() *group {
 	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g := q.filling
-	if s.broken.Load() != nil || g.batch.Empty() {
-		return nil
+	if !g.batch.Empty() {
+		if err := q.writeTallies(g); err != nil {
+			s.fail(err)
+		}
 	}
-	if err := q.writeTallies(g); err != nil {
-		s.fail(err)
+	if s.broken.Load() != nil || g.batch.Empty() {
+		if q.lifts = q.ended; q.ended {
+			close(q.landing)
+		}
 		return nil
 	}
 	q.lifting, q.filling = g, s.newGroup()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,11 +19,44 @@ import (
 const (
 	looked  = 10 * time.Millisecond // how long what statfs said holds
 	retried = 50 * time.Millisecond // how often what found no space is tried again
+	rested  = 5 * time.Second       // how long no compaction follows one that failed
 )
 
-// room is a file system that runs out of space gently. The engine's log and manifest do
-// not survive a failed write, so writes that find no space are tried again until there
-// is some. Before that, check refuses new work while a reserve is left.
+// What the engine says that it writes.
+const (
+	flush      vfs.DiskWriteCategory = "pebble-memtable-flush"
+	compaction vfs.DiskWriteCategory = "pebble-compaction"
+)
+
+// rest is a time in which something that failed is not tried again, which the engine
+// would do at once.
+type rest struct{ until atomic.Int64 }
+
+func (r *rest) begin(d time.Duration) { r.until.Store(time.Now().Add(d).UnixNano()) }
+
+// wait returns when it is over, or nothing is waited for any more.
+func (r *rest) wait(closing <-chan struct{}) {
+	left := time.Until(time.Unix(0, r.until.Load()))
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-closing:
+	}
+}
+
+// room is a file system that runs out of space gently.
+//
+//   - Below the reserve, new writes are refused; below half of it, what removes is, too.
+//   - Compactions leave a quarter of it to the others. One that finds no more gives up,
+//     which removes what it wrote, and is tried again later.
+//   - The other tables, and copies, wait for space, but not for long: the engine tries
+//     flushes again, and nothing is lost.
+//   - The engine's log and lists of files do not survive a failed write: these wait until
+//     there is some.
 type room struct {
 	vfs.FS
 	path    string
@@ -31,13 +65,18 @@ type room struct {
 	left   atomic.Uint64 // free bytes, when they were last looked at
 	lookAt atomic.Int64  // when to look again
 
+	flushing, compacting rest // after those that failed
+
+	closing chan struct{} // closed when nothing more is waited for
+	fail    func(error)   // is told of a log that cannot be made
+
 	mu  sync.Mutex
 	n   int           // operations that wait for space
 	jam chan struct{} // closed while there are any
 }
 
 func newRoom(fs vfs.FS, path string, reserve uint64) *room {
-	return &room{FS: fs, path: path, reserve: reserve, jam: make(chan struct{})}
+	return &room{FS: fs, path: fs.PathJoin(path), reserve: reserve, closing: make(chan struct{}), jam: make(chan struct{})}
 }
 
 // free returns the free bytes of the disk.
@@ -47,7 +86,7 @@ func (r *room) free() uint64 {
 	if now < next || !r.lookAt.CompareAndSwap(next, now+int64(looked)) {
 		return r.left.Load()
 	}
-	usage, err := r.GetDiskUsage(r.path)
+	usage, err := r.FS.GetDiskUsage(r.path)
 	if err != nil { // a write will tell
 		usage.AvailBytes = math.MaxUint64
 	}
@@ -55,10 +94,25 @@ func (r *room) free() uint64 {
 	return usage.AvailBytes
 }
 
+// GetDiskUsage implements vfs.FS, for the engine: how much its compactions may take.
+func (r *room) GetDiskUsage(path string) (vfs.DiskUsage, error) {
+	usage, err := r.FS.GetDiskUsage(path)
+	usage.AvailBytes -= min(usage.AvailBytes, r.reserve/4)
+	return usage, err
+}
+
+// short tells whether new writes have no room.
+func (r *room) short() bool { return r.free() < r.reserve }
+
 // check returns store.ErrFull when new writes have no room.
-func (r *room) check() error {
-	if left := r.free(); left < r.reserve {
-		return fmt.Errorf("the disk has %d bytes left, of which %d are a reserve: %w", left, r.reserve, store.ErrFull)
+func (r *room) check() error { return r.spare(r.reserve) }
+
+// checkRemoval is check for what makes room.
+func (r *room) checkRemoval() error { return r.spare(r.reserve / 2) }
+
+func (r *room) spare(reserve uint64) error {
+	if left := r.free(); left < reserve {
+		return fmt.Errorf("the disk has %d bytes left, of which %d are a reserve: %w", left, reserve, store.ErrFull)
 	}
 	if r.jammed() {
 		return fmt.Errorf("the disk has no space for writes under way: %w", store.ErrFull)
@@ -99,8 +153,14 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// do does what needs space, and again until there is some.
-func (r *room) do(f func() error) error {
+// vital tells whether the engine does not survive it if a file cannot be written.
+func (r *room) vital(name string) bool {
+	return r.PathDir(name) == r.path && !strings.HasSuffix(name, ".sst")
+}
+
+// do does what a file needs space for, and again until there is some, or it has waited
+// for long enough.
+func (r *room) do(name string, f func() error) error {
 	err := f()
 	if !noSpace(err) {
 		return err
@@ -109,69 +169,111 @@ func (r *room) do(f func() error) error {
 	defer r.end()
 	again := time.NewTicker(retried)
 	defer again.Stop()
-	for noSpace(err) {
+	for begun := time.Now(); noSpace(err) && (r.vital(name) || time.Since(begun) < patience); {
 		<-again.C
 		err = f()
 	}
 	return err
 }
 
+// compactable returns an error where a compaction has no room now.
+func (r *room) compactable() error {
+	if left := r.free(); left < r.reserve/4 {
+		return fmt.Errorf("compactions leave %d bytes of the disk to others, of %d: %w", r.reserve/4, left, syscall.ENOSPC)
+	}
+	return nil
+}
+
 // Create implements vfs.FS.
 func (r *room) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return r.file(func() (vfs.File, error) { return r.FS.Create(name, c) })
+	return r.file(name, c, func() (vfs.File, error) { return r.FS.Create(name, c) })
 }
 
 // OpenReadWrite implements vfs.FS.
 func (r *room) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return r.file(func() (vfs.File, error) { return r.FS.OpenReadWrite(name, c, opts...) })
+	return r.file(name, c, func() (vfs.File, error) { return r.FS.OpenReadWrite(name, c, opts...) })
 }
 
 // ReuseForWrite implements vfs.FS.
 func (r *room) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return r.file(func() (vfs.File, error) { return r.FS.ReuseForWrite(from, to, c) })
+	return r.file(to, c, func() (vfs.File, error) { return r.FS.ReuseForWrite(from, to, c) })
 }
 
 // Link implements vfs.FS.
 func (r *room) Link(from, to string) error {
-	return r.do(func() error { return r.FS.Link(from, to) })
+	return r.do(to, func() error { return r.FS.Link(from, to) })
 }
 
 // Rename implements vfs.FS.
 func (r *room) Rename(from, to string) error {
-	return r.do(func() error { return r.FS.Rename(from, to) })
+	return r.do(to, func() error { return r.FS.Rename(from, to) })
 }
 
 // MkdirAll implements vfs.FS.
 func (r *room) MkdirAll(name string, mode os.FileMode) error {
-	return r.do(func() error { return r.FS.MkdirAll(name, mode) })
+	return r.do(name, func() error { return r.FS.MkdirAll(name, mode) })
 }
 
 // Unwrap implements vfs.FS.
 func (r *room) Unwrap() vfs.FS { return r.FS }
 
-func (r *room) file(open func() (vfs.File, error)) (vfs.File, error) {
+func (r *room) file(name string, c vfs.DiskWriteCategory, open func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
-	err := r.do(func() (err error) {
+	create := func() (err error) {
 		f, err = open()
 		return err
-	})
+	}
+	switch c {
+	case flush:
+		r.flushing.wait(r.closing)
+	case vfs.WriteCategoryUnspecified:
+	case compaction:
+		err := r.compactable()
+		if err == nil {
+			err = create()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &compactedFile{File: f, room: r}, nil
+	}
+	err := r.do(name, create)
+	if err != nil && r.fail != nil && r.vital(name) && strings.HasSuffix(name, ".log") {
+		r.fail(err)
+		select {} // the engine would end the process, and not say why
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &roomFile{File: f, room: r}, nil
+	return &roomFile{File: f, room: r, name: name}, nil
 }
 
-// roomFile is a file of a room.
+// compactedFile is a file that a compaction writes.
+type compactedFile struct {
+	vfs.File
+	room *room
+}
+
+// Write implements vfs.File.
+func (f *compactedFile) Write(b []byte) (int, error) {
+	if err := f.room.compactable(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(b)
+}
+
+// roomFile is another file of a room.
 type roomFile struct {
 	vfs.File
 	room *room
+	name string
 }
 
 // Write implements vfs.File. What was written before the space ended is not written
 // twice.
 func (f *roomFile) Write(b []byte) (int, error) {
 	n := 0
-	err := f.room.do(func() error {
+	err := f.room.do(f.name, func() error {
 		m, err := f.File.Write(b[n:])
 		n += m
 		return err
@@ -182,7 +284,7 @@ func (f *roomFile) Write(b []byte) (int, error) {
 // WriteAt implements vfs.File.
 func (f *roomFile) WriteAt(b []byte, at int64) (int, error) {
 	n := 0
-	err := f.room.do(func() error {
+	err := f.room.do(f.name, func() error {
 		m, err := f.File.WriteAt(b[n:], at+int64(n))
 		n += m
 		return err

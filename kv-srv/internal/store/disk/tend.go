@@ -107,10 +107,14 @@ func (s *Store) keep(ctx context.Context) {
 
 // tidy removes some of what is past its time, and returns when to look again.
 func (s *Store) tidy(ctx context.Context, forgotten *int64) (time.Duration, error) {
-	if err := s.Ready(ctx); err != nil {
+	if err := s.admit(ctx, request.Delete); err != nil { // or what expires
 		return retry, err
 	}
 	now := s.now()
+	short := s.room.short()
+	if short && s.removals.begin() {
+		s.kept.Go(func() { s.reclaim(ctx) })
+	}
 	if gen := now/int64(generation) - 1; gen > *forgotten {
 		if err := s.db.DeleteRange([]byte{tagRequest}, requestBound(gen), pebble.NoSync); err != nil {
 			return retry, err
@@ -126,6 +130,9 @@ func (s *Store) tidy(ctx context.Context, forgotten *int64) (time.Duration, erro
 		return retry, err
 	}
 	next = min(next, (now/int64(generation)+1)*int64(generation))
+	if short {
+		next = min(next, now+int64(retry))
+	}
 	s.tend.next.Store(next)
 	return time.Duration(max(next-s.now(), 0)), nil
 }
@@ -139,9 +146,13 @@ func (s *Store) sweep(ctx context.Context, now int64) (next int64, err error) {
 		return 0, err
 	}
 	s.tend.lower(min(next, now+int64(time.Hour)))
-	defer s.queue.wake()
+	defer func() {
+		s.queue.mu.Lock()
+		defer s.queue.mu.Unlock()
+		s.launch()
+	}()
 	for _, d := range due {
-		if err := s.end(ctx, d); err != nil {
+		if err := s.finish(ctx, d); err != nil {
 			s.tend.lower(from)
 			return 0, err
 		}
@@ -175,8 +186,8 @@ func (s *Store) due(from, now int64) (due []ending, next int64, err error) {
 	return due, now + int64(time.Hour), it.Error()
 }
 
-// end removes an item if it is past its time.
-func (s *Store) end(ctx context.Context, d ending) error {
+// finish removes an item if it is past its time.
+func (s *Store) finish(ctx context.Context, d ending) error {
 	at, err := s.enter(ctx, request.Delete, d.namespace, d.key, "") // which is what removes it
 	if err != nil {
 		return err
