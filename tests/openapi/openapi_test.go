@@ -106,7 +106,7 @@ type live struct {
 
 func start(t *testing.T) *live {
 	t.Helper()
-	p := hosttest.Run(t, map[string]string{"PLATFORM_MAX_MESSAGE": "64KiB"}, kvserver.Service())
+	p := hosttest.Run(t, map[string]string{"KV_STORE": "disk:", "PLATFORM_MAX_MESSAGE": "64KiB"}, kvserver.Service())
 	l := &live{url: "http://" + p.Address("kv-srv")}
 	rsp, body := l.do(t, http.MethodGet, "/openapi.json", nil, nil)
 	if rsp.StatusCode != http.StatusOK {
