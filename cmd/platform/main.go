@@ -7,10 +7,12 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/micro/platform/internal/heapfloor"
 	"github.com/micro/platform/internal/host"
 )
 
 func main() {
+	heapfloor.Hold()
 	ctx, stop := host.Interruptible(context.Background())
 	code := run(ctx, process{
 		args:           os.Args,

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/micro/platform/internal/buildinfo"
+	"github.com/micro/platform/internal/heapfloor"
 	_ "github.com/micro/platform/internal/securetls" // before anything makes a connection
 )
 
@@ -49,6 +50,7 @@ func main(args []string, out io.Writer, services []Service) int {
 		fmt.Fprintf(os.Stderr, "%s: takes no argument %q (settings are environment variables: %s -h)\n", name, strings.Join(args[1:], " "), name)
 		return ExitUsage
 	}
+	heapfloor.Hold()
 	ctx, stop := Interruptible(context.Background())
 	defer stop()
 	return ExitCode(os.Stderr, Run(ctx, Process{Getenv: os.Getenv, Stderr: os.Stderr}, services...))

@@ -15,6 +15,7 @@ import (
 
 	"go-micro.dev/v5/registry"
 
+	"github.com/micro/platform/internal/heapfloor"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/kv-srv/kvserver"
@@ -126,6 +127,7 @@ func serveHosted(ctx context.Context, s host.Service, keys, store string) error 
 	if keys != "" {
 		env["PLATFORM_TLS_CERT"], env["PLATFORM_TLS_KEY"] = filepath.Join(keys, certFile), filepath.Join(keys, keyFile)
 	}
+	heapfloor.Hold() // as their main functions do
 	return host.Run(ctx, host.Process{
 		Getenv: func(k string) string { return env[k] }, Stderr: io.Discard, Registry: registry.NewMemoryRegistry(),
 		Started: func(all []host.Running) { fmt.Println(all[0].Address) },
