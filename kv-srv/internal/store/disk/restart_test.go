@@ -230,6 +230,7 @@ func TestDamage(t *testing.T) {
 	for i := range 200 {
 		mustPut(t, s, "ns", store.Write{Key: fmt.Sprintf("%04d", i), Value: []byte(strings.Repeat(strconv.Itoa(i), 500))})
 	}
+	awaitFlushes(t, made)
 	for kind, at := range map[string]int{"MANIFEST-*": 100, "*.log": 2000, "*.sst": 5000} {
 		t.Run(kind[:3], func(t *testing.T) {
 			var path string
@@ -249,6 +250,31 @@ func TestDamage(t *testing.T) {
 		})
 	}
 	closeStore(t, s)
+}
+
+// awaitFlushes waits until the list of files has more than its last entry behind byte 100:
+// one that is damaged cannot be told from one that a crash has cut off.
+func awaitFlushes(t *testing.T, path string) {
+	t.Helper()
+	for late := time.After(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		names, err := filepath.Glob(filepath.Join(path, "MANIFEST-*"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no list of files: %v", err)
+		}
+		info, err := os.Stat(slices.Max(names))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := info.Size()
+		if size > 200 {
+			return
+		}
+		select {
+		case <-late:
+			t.Fatalf("nothing was flushed: %d bytes", size)
+		default:
+		}
+	}
 }
 
 // turn turns a byte in the newest file of a kind, and returns its name.
