@@ -31,9 +31,10 @@ type sick struct {
 
 // fault is an operation on some files.
 type fault struct {
-	op    string // create, read, write, sync
-	files string // a pattern of names
-	what  vfs.DiskWriteCategory
+	op      string // create, read, write, sync
+	files   string // a pattern of names
+	what    vfs.DiskWriteCategory
+	stalled chan struct{} // what it hits waits until this is closed, and does not fail
 }
 
 func (fs *sick) check(op, name string, c vfs.DiskWriteCategory) error {
@@ -41,6 +42,10 @@ func (fs *sick) check(op, name string, c vfs.DiskWriteCategory) error {
 		return nil
 	}
 	fs.hits.Add(1)
+	if fs.stalled != nil {
+		<-fs.stalled
+		return nil
+	}
 	return &os.PathError{Op: op, Path: name, Err: syscall.EIO}
 }
 
@@ -167,7 +172,7 @@ func TestFlushFails(t *testing.T) {
 	for _, op := range []string{"create", "write", "sync"} {
 		t.Run(op, func(t *testing.T) {
 			path := t.TempDir()
-			fs := &sick{FS: vfs.Default, fault: fault{op, "*.sst", "pebble-memtable-flush"}}
+			fs := &sick{FS: vfs.Default, fault: fault{op: op, files: "*.sst", what: "pebble-memtable-flush"}}
 			s := open(t, path, disk.Options{FS: fs})
 			fs.on.Store(true)
 			kept, err := putUntil(t, s, "sick", 20_000)
@@ -213,7 +218,7 @@ func TestCompactionFails(t *testing.T) {
 	for _, op := range []string{"create", "read", "write", "sync"} {
 		t.Run(op, func(t *testing.T) {
 			path := t.TempDir()
-			fs := &sick{FS: vfs.Default, fault: fault{op, "*.sst", "pebble-compaction"}}
+			fs := &sick{FS: vfs.Default, fault: fault{op: op, files: "*.sst", what: "pebble-compaction"}}
 			if op == "read" {
 				fs.what = ""
 			}
@@ -294,5 +299,47 @@ func doomed(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 		fmt.Println(key, version)
+	}
+}
+
+// TestLogStalls: while the log waits for the disk, writes end with their deadlines, and
+// what is there is read. Once it goes on they do.
+func TestLogStalls(t *testing.T) {
+	for _, op := range []string{"write", "sync"} {
+		t.Run(op, func(t *testing.T) {
+			fs := &sick{FS: vfs.Default, fault: fault{op: op, files: "*.log", stalled: make(chan struct{})}}
+			s := open(t, t.TempDir(), disk.Options{FS: fs})
+			mustPut(t, s, "ns", store.Write{Key: "there"})
+			fs.on.Store(true)
+			results := make(chan error, 50)
+			for i := range cap(results) {
+				go func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+					defer cancel()
+					_, err := s.Put(ctx, "ns", store.Write{Key: fmt.Sprint(i), Value: make([]byte, 1<<18)})
+					results <- err
+				}()
+			}
+			for range cap(results) {
+				select {
+				case err := <-results:
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("got %v, want that the deadline has passed", err)
+					}
+				case <-time.After(20 * time.Second):
+					t.Fatal("a write outlives its deadline")
+				}
+			}
+			if fs.hits.Load() == 0 {
+				t.Error("nothing was stalled")
+			}
+			if _, err := s.Get(t.Context(), "ns", "there"); err != nil {
+				t.Errorf("Get: %v", err)
+			}
+			fs.on.Store(false)
+			close(fs.stalled)
+			mustPut(t, s, "ns", store.Write{Key: "after"})
+			closeStore(t, s)
+		})
 	}
 }
