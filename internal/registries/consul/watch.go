@@ -42,10 +42,12 @@ func (r *Registry) watch(w *record.Watcher, name string, all bool) error {
 	if err != nil {
 		return err
 	}
-	if all {
-		last = nil
-	}
 	w.Go(func() error {
+		if all {
+			if err := w.Tell(record.Changes(nil, last)...); err != nil {
+				return err
+			}
+		}
 		for {
 			now, next, err := r.healthy(w.Context, name, index)
 			if err != nil {

@@ -142,14 +142,14 @@ func quotaAndExpiry(k *kv) {
 	k.wantQuota(k.try(store.Write{Key: "more"}), "keys")
 	ctx, cancel := context.WithTimeout(k.Context(), 30*time.Second)
 	defer cancel()
-	for err := k.try(store.Write{Key: "more"}); err != nil; err = k.try(store.Write{Key: "more"}) {
-		if ctx.Err() != nil {
-			k.Fatalf("expired items keep their place: %v", err)
+	for i := range quota.Keys {
+		w := store.Write{Key: fmt.Sprint("n", i), Value: make([]byte, 90)}
+		for err := k.try(w); err != nil; err = k.try(w) {
+			if ctx.Err() != nil {
+				k.Fatalf("expired items keep their place: %v", err)
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	for i := range quota.Keys - 1 {
-		k.set(fmt.Sprint("n", i), strings.Repeat("v", 90))
-	}
-	k.wantQuota(k.try(store.Write{Key: "one-more"}), "keys")
+	k.wantQuota(k.try(store.Write{Key: "more"}), "keys")
 }
