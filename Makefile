@@ -12,8 +12,8 @@ DOCKER_COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker 
 
 TOOLS := $(TOOLS_BIN)/installed
 SERVICES := $(dir $(wildcard *-srv/main.go))
-STORES := $(addsuffix ...,$(addprefix ./,$(wildcard *-srv/internal/store/)))
-REGISTRIES := ./internal/registries/... ./tests/registries/...
+# The packages with tests that need real servers.
+BACKED := $(filter-out ./tests/compose/,$(sort $(dir $(shell grep -rl --include='*_test.go' '/tests/backends"' *-srv internal tests | sed 's,^,./,'))))
 # Modules of their own, so that what they need steers nothing of ours.
 TEST_MODULES := $(sort $(dir $(shell find tests -name go.mod 2>/dev/null)))
 # Which code is generated, and the folders that hold nothing else but contracts.
@@ -106,7 +106,7 @@ test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
 	tests/backends/backends install
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
-	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(STORES) $(REGISTRIES)
+	set -x; tests/backends/backends run go test $$race -shuffle=on -count=1 -p 1 -timeout 20m $(BACKED)
 
 test-compose: ## Build the images and try docker-compose.yml, in a Docker engine of its own where none runs (on Debian, as root).
 	tests/docker/engine install
