@@ -167,16 +167,25 @@ func put(t *testing.T, kv *kvclient.Client, key string) error {
 	return errors.Join(err, ctx.Err())
 }
 
+// unwatched is a registry that go-micro's cache cannot watch: that of Consul panics where a
+// watch ends before it has begun, and shares with the cache what both change.
+type unwatched struct{ registry.Registry }
+
+func (unwatched) Watch(...registry.WatchOption) (registry.Watcher, error) {
+	return nil, errors.New("not to be watched")
+}
+
 // stock calls with go-micro's own client and registry.
 func stock(t *testing.T, r registry.Registry) {
 	t.Helper()
+	r = unwatched{r}
 	c := microclient.NewClient(microclient.Registry(r), microclient.Selector(selector.NewSelector(selector.Registry(r))),
 		microclient.ContentType("application/protobuf"))
-	t.Cleanup(func() { // not at once: Consul's library panics if a watch ends before it has begun
+	defer func() {
 		if err := c.Options().Selector.Close(); err != nil {
 			t.Error(err)
 		}
-	})
+	}()
 	if err := put(t, kvclient.New(c), "stock"); err != nil {
 		t.Errorf("go-micro's own client and registry: %v", err)
 	}
