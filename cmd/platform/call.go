@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/micro/platform/cmd/platform/internal/reflection"
 	"github.com/micro/platform/internal/client"
+	"github.com/micro/platform/internal/reflection"
 )
 
 // Flags of the commands that call a service.

@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/printable"
 	"github.com/micro/platform/internal/rpcerr"
 )
 

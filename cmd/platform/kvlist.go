@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
+	"github.com/micro/platform/internal/printable"
 	"github.com/micro/platform/kv-srv/kvclient"
 )
 

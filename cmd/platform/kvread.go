@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
+	"github.com/micro/platform/internal/printable"
 	"github.com/micro/platform/kv-srv/kvclient"
 )
 

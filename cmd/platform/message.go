@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
-	"github.com/micro/platform/cmd/platform/internal/reflection"
+	"github.com/micro/platform/internal/printable"
+	"github.com/micro/platform/internal/reflection"
 )
 
 // requests reads the messages of a call from JSON.

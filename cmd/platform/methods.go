@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/micro/platform/cmd/platform/internal/reflection"
+	"github.com/micro/platform/internal/reflection"
 )
 
 // method finds a method of a service by what the user calls it.

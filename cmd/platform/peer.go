@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/micro/platform/cmd/platform/internal/reflection"
 	"github.com/micro/platform/internal/buildinfo"
+	"github.com/micro/platform/internal/reflection"
 	"github.com/micro/platform/internal/rpcerr"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
+	"github.com/micro/platform/internal/printable"
 )
 
 // json prints v: indented on a terminal, else in one line.

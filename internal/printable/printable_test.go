@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/micro/platform/cmd/platform/internal/printable"
+	"github.com/micro/platform/internal/printable"
 )
 
 func TestCell(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/micro/platform/cmd/platform/internal/reflection"
+	"github.com/micro/platform/internal/reflection"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
