@@ -81,14 +81,14 @@ func (a *app) runCall(ctx context.Context, cmd *cli.Command) error {
 	}
 	defer p.Close()
 	if len(args) == 1 {
-		a.printMethods(cmd, p.contract)
+		a.printMethods(cmd, p.Contract)
 		return nil
 	}
-	m, err := method(p.contract, args[0], args[1])
+	m, err := method(p.Contract, args[0], args[1])
 	if err != nil {
 		return err
 	}
-	in, err := a.requests(ctx, m, p.contract.Types, args[2:])
+	in, err := a.requests(ctx, m, p.Contract, args[2:])
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func (a *app) runCall(ctx context.Context, cmd *cli.Command) error {
 }
 
 // invoke makes the call. A stream that the user ends has done what it was asked for.
-func (a *app) invoke(ctx context.Context, cmd *cli.Command, p *peer, m protoreflect.MethodDescriptor, in *requests) error {
-	call := reflection.Call{Method: m, Next: in.next, Emit: func(rsp proto.Message) error { return a.protoJSON(rsp, p.contract.Types) }}
+func (a *app) invoke(ctx context.Context, cmd *cli.Command, p *reflection.Peer, m protoreflect.MethodDescriptor, in *requests) error {
+	call := reflection.Call{Method: m, Next: in.next, Emit: func(rsp proto.Message) error { return a.protoJSON(rsp, p.Contract) }}
 	if !m.IsStreamingClient() {
 		req, err := in.next() // in its own time
 		if err != nil {

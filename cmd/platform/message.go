@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -22,13 +20,13 @@ import (
 type requests struct {
 	io.Closer
 	method protoreflect.MethodDescriptor
-	types  *dynamicpb.Types
+	of     *reflection.Contract
 	json   *json.Decoder
 	n      int // messages read
 }
 
 // requests opens what the argument REQUEST stands for, if there is one.
-func (a *app) requests(ctx context.Context, m protoreflect.MethodDescriptor, types *dynamicpb.Types, arg []string) (*requests, error) {
+func (a *app) requests(ctx context.Context, m protoreflect.MethodDescriptor, of *reflection.Contract, arg []string) (*requests, error) {
 	text := "-"
 	switch {
 	case len(arg) > 0:
@@ -47,7 +45,7 @@ func (a *app) requests(ctx context.Context, m protoreflect.MethodDescriptor, typ
 	if !m.IsStreamingClient() {
 		from = io.LimitReader(in, maxInput)
 	}
-	return &requests{Closer: in, method: m, types: types, json: json.NewDecoder(from)}, nil
+	return &requests{Closer: in, method: m, of: of, json: json.NewDecoder(from)}, nil
 }
 
 // next returns the next message, and io.EOF after the last. A method that takes one
@@ -80,11 +78,9 @@ func (r *requests) read() (proto.Message, error) {
 	if err != nil {
 		return nil, usage("%s: not JSON: %v", r.place(), err)
 	}
-	m := dynamicpb.NewMessage(r.method.Input())
-	if err := (protojson.UnmarshalOptions{Resolver: r.types}).Unmarshal(raw, m); err != nil {
-		// protobuf puts a space there that nobody can break, so that nobody relies on the text.
-		text := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
-		return nil, usage("%s: %s; it is such as %s", r.place(), text, reflection.Skeleton(r.method.Input()))
+	m, err := r.of.Request(r.method, raw)
+	if err != nil {
+		return nil, usage("%s: %s; it is such as %s", r.place(), err, reflection.Skeleton(r.method.Input()))
 	}
 	return m, nil
 }
@@ -98,8 +94,8 @@ func (r *requests) place() string {
 }
 
 // protoJSON prints m: indented on a terminal, else in one line.
-func (a *app) protoJSON(m proto.Message, types *dynamicpb.Types) error {
-	text, err := protojson.MarshalOptions{Resolver: types}.Marshal(m)
+func (a *app) protoJSON(m proto.Message, of *reflection.Contract) error {
+	text, err := of.JSON(m)
 	if err != nil {
 		return fmt.Errorf("print the response: %w", err)
 	}

@@ -9,28 +9,16 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/micro/platform/internal/buildinfo"
 	"github.com/micro/platform/internal/reflection"
 	"github.com/micro/platform/internal/rpcerr"
 )
 
-// maxResponse is the largest message that is read, as large as services may take.
-const maxResponse = 1 << 30
-
-// peer is an instance of a service that has told its contract.
-type peer struct {
-	*grpc.ClientConn
-	contract *reflection.Contract
-}
-
 // connect finds an instance of a service that answers. The caller closes it.
-func (a *app) connect(ctx context.Context, cmd *cli.Command, service string) (*peer, error) {
+func (a *app) connect(ctx context.Context, cmd *cli.Command, service string) (*reflection.Peer, error) {
 	ctx, cancel := withTimeout(ctx, cmd, true)
 	defer cancel()
 	service = a.registered(service)
@@ -45,7 +33,7 @@ func (a *app) connect(ctx context.Context, cmd *cli.Command, service string) (*p
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // spreads load, hides nothing
 	var away []string
 	for _, address := range all {
-		p, err := dial(ctx, address, creds)
+		p, err := reflection.Dial(ctx, address, creds)
 		if err == nil {
 			return p, nil
 		}
@@ -65,24 +53,6 @@ func notReflected(service, address string, err error) error {
 		return fmt.Errorf("%s at %s does not tell its contract by gRPC reflection: %w", service, address, err)
 	}
 	return err
-}
-
-// dial connects to an address and asks for the contract.
-func dial(ctx context.Context, address string, creds credentials.TransportCredentials) (*peer, error) {
-	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(creds),
-		grpc.WithNoProxy(),
-		grpc.WithUserAgent(buildinfo.Line("platform")),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	contract, err := reflection.Fetch(ctx, conn)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &peer{conn, contract}, nil
 }
 
 // answered returns what a call has failed with, nil for nil: what gRPC says as an
