@@ -17,6 +17,7 @@ const (
 	GRPC    = "grpc"
 	GRPCWeb = "grpcweb"
 	Connect = "connect"
+	Page    = "page" // of the service itself, for whoever asks for it
 )
 
 // Call is one RPC. It belongs to the goroutine that serves it.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/micro/platform/internal/backup"
 	"github.com/micro/platform/internal/datadir"
+	"github.com/micro/platform/internal/page"
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/internal/setting"
 )
@@ -78,6 +79,19 @@ func (h *Host) Metrics() prometheus.Registerer { return h.metrics }
 
 // Handle serves a pattern of http.ServeMux on the service's port.
 func (h *Host) Handle(pattern string, handler http.Handler) { h.port.HandleHTTP(pattern, handler) }
+
+// Pages serves the pages of the service at /, and tells the console of them.
+func (h *Host) Pages(c page.Config) error {
+	c.Feature, c.Caller, c.Log = strings.TrimSuffix(h.Name, "-srv"), h.port, h.Log
+	site, err := page.New(c)
+	if err != nil {
+		return err
+	}
+	for pattern, handler := range site.Handlers() {
+		h.Handle(pattern, handler)
+	}
+	return h.port.Init(server.Metadata(map[string]string{"pages": "/"}))
+}
 
 // Ready adds a condition of readiness. The check says what the service waits for; it
 // runs when somebody asks, for a second at most.

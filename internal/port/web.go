@@ -72,7 +72,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, pattern := s.mux.Handler(r); pattern != "" {
-		r = r.Clone(r.Context())
+		ctx := r.Context()
+		if r.Header.Get("Accept") == "text/event-stream" { // has no end of its own
+			var cancel context.CancelFunc
+			ctx, cancel = s.streamContext(ctx)
+			defer cancel()
+		}
+		r = r.Clone(ctx)
 		r.Body = &prompt{r.Body, conn}
 		s.mux.ServeHTTP(w, r)
 		return
