@@ -15,7 +15,7 @@ import (
 
 // Resource is one thing, or all whose names begin with Name.
 type Resource struct {
-	Namespace string // never empty
+	Namespace string // never empty; AllNamespaces for each there is
 	Name      string
 	Prefix    bool
 }
@@ -29,6 +29,9 @@ func (r Resource) String() string {
 
 // DefaultNamespace is what an empty namespace means.
 const DefaultNamespace = "default"
+
+// AllNamespaces stands for every namespace. No namespace has this name.
+const AllNamespaces = "*"
 
 // Finder remembers where each type of message keeps its resources. The zero value is
 // ready, for many goroutines.
@@ -51,8 +54,11 @@ func (f *Finder) Of(req proto.Message) []Resource {
 			namespace = s
 		}
 	}
+	if p.everywhere != nil && m.Get(p.everywhere).Bool() {
+		namespace = AllNamespaces
+	}
 	all := p.collect(nil, namespace, m)
-	if len(all) == 0 && p.namespace != nil {
+	if len(all) == 0 && (p.namespace != nil || namespace == AllNamespaces) {
 		all = append(all, Resource{Namespace: namespace})
 	}
 	return all
@@ -77,9 +83,10 @@ func List(all []Resource) string {
 
 // plan is where a message type keeps resources.
 type plan struct {
-	namespace protoreflect.FieldDescriptor
-	names     []field
-	inner     []inner
+	namespace  protoreflect.FieldDescriptor
+	everywhere protoreflect.FieldDescriptor // asks for all namespaces
+	names      []field
+	inner      []inner
 }
 
 type field struct {
@@ -92,7 +99,9 @@ type inner struct {
 	plan *plan
 }
 
-func (p *plan) any() bool { return p.namespace != nil || len(p.names)+len(p.inner) > 0 }
+func (p *plan) any() bool {
+	return p.namespace != nil || p.everywhere != nil || len(p.names)+len(p.inner) > 0
+}
 
 func (p *plan) collect(to []Resource, namespace string, m protoreflect.Message) []Resource {
 	for _, f := range p.names {
@@ -137,6 +146,9 @@ func makePlan(d protoreflect.MessageDescriptor, above []protoreflect.FullName) *
 		case micropb.Resource_RESOURCE_NAMESPACE:
 			p.namespace = f
 			continue
+		case micropb.Resource_RESOURCE_ALL_NAMESPACES:
+			p.everywhere = f
+			continue
 		case micropb.Resource_RESOURCE_NAME:
 			p.names = append(p.names, field{desc: f})
 			continue
@@ -154,10 +166,15 @@ func makePlan(d protoreflect.MessageDescriptor, above []protoreflect.FullName) *
 	return p
 }
 
+// kind is what a field names, if it is of the type for that.
 func kind(f protoreflect.FieldDescriptor) micropb.Resource {
-	if f.Kind() != protoreflect.StringKind {
+	r, _ := proto.GetExtension(f.Options(), micropb.E_Resource).(micropb.Resource)
+	want := protoreflect.StringKind
+	if r == micropb.Resource_RESOURCE_ALL_NAMESPACES {
+		want = protoreflect.BoolKind
+	}
+	if f.Kind() != want || want == protoreflect.BoolKind && f.IsList() {
 		return micropb.Resource_RESOURCE_UNSPECIFIED
 	}
-	r, _ := proto.GetExtension(f.Options(), micropb.E_Resource).(micropb.Resource)
 	return r
 }

@@ -41,10 +41,12 @@ func TestOf(t *testing.T) {
 			&kvpb.BatchPutRequest{Namespace: "billing", Writes: []*kvpb.BatchPutRequest_Write{{Key: "a"}, {Key: "b"}}},
 			all{{Namespace: "billing", Name: "a"}, {Namespace: "billing", Name: "b"}},
 		},
-		"no repeated message": {&kvpb.BatchPutRequest{}, all{{Namespace: "default"}}},
-		"none":                {&echopb.CountRequest{Count: 3}, nil},
-		"no field":            {&emptypb.Empty{}, nil},
-		"not even a message":  {(*kvpb.GetRequest)(nil), all{{Namespace: "default"}}},
+		"no repeated message":   {&kvpb.BatchPutRequest{}, all{{Namespace: "default"}}},
+		"one of all namespaces": {&kvpb.ListHotKeysRequest{Namespace: "billing"}, all{{Namespace: "billing"}}},
+		"all namespaces":        {&kvpb.ListHotKeysRequest{AllNamespaces: true}, all{{Namespace: "*"}}},
+		"none":                  {&echopb.CountRequest{Count: 3}, nil},
+		"no field":              {&emptypb.Empty{}, nil},
+		"not even a message":    {(*kvpb.GetRequest)(nil), all{{Namespace: "default"}}},
 	}
 	var find resource.Finder
 	for name, tt := range tests {

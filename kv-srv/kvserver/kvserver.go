@@ -3,9 +3,12 @@ package kvserver
 
 import (
 	"context"
+	"math/rand/v2"
+	"time"
 
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/hot"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -20,5 +23,5 @@ func start(ctx context.Context, h *host.Host) error {
 		return err // nil: the settings have it
 	}
 	h.Ready("store", s.Ready)
-	return kvpb.RegisterKVHandler(h.Server(), handler.New(s))
+	return kvpb.RegisterKVHandler(h.Server(), handler.New(s, hot.New(time.Now, rand.Uint32)))
 }

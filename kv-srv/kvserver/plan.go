@@ -17,6 +17,7 @@ type place struct {
 	variable   string // that names it
 	url        *url.URL
 	namespaces []string // none: all that have no other place
+	named      []string // of these, those that settings name all the same
 	quotas     store.Quotas
 }
 
@@ -58,7 +59,9 @@ func join(plan []place, p place) []place {
 	switch {
 	case i < 0:
 		return append(plan, p)
-	case i > 0: // that of KV_STORE has them anyway
+	case i == 0: // that of KV_STORE has them anyway
+		plan[i].named = append(plan[i].named, p.namespaces...)
+	default:
 		plan[i].namespaces = append(plan[i].namespaces, p.namespaces...)
 	}
 	return plan

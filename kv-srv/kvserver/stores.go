@@ -39,7 +39,7 @@ type opened struct {
 // startError is why a store cannot be opened though its URL is right.
 type startError struct{ error }
 
-// backends returns them by the schemes of their URLs.
+// backends returns them by their names, which are schemes of their URLs.
 func backends() map[string]backend {
 	return map[string]backend{
 		"memory":    {openMemory, true},
@@ -51,13 +51,18 @@ func backends() map[string]backend {
 	}
 }
 
-// backendOf returns that of a scheme.
-func backendOf(scheme string) (backend, bool) {
+// nameOf returns the name of the backend of a scheme, which may have several.
+func nameOf(scheme string) string {
 	switch scheme {
 	case "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel":
-		scheme = "redis"
+		return "redis"
 	}
-	b, ok := backends()[scheme]
+	return scheme
+}
+
+// backendOf returns that of a scheme.
+func backendOf(scheme string) (backend, bool) {
+	b, ok := backends()[nameOf(scheme)]
 	return b, ok
 }
 
@@ -113,8 +118,10 @@ func openStores(ctx context.Context, h *host.Host) (*apart.Store, error) {
 			return nil, fmt.Errorf("%s: %w", p.variable, start.error)
 		case err != nil:
 			h.Settings.Fail(p.variable, "%w", err)
+		case len(p.namespaces) == 0:
+			all.AddRest(nameOf(p.url.Scheme), one, p.named...)
 		default:
-			all.Add(one, p.namespaces...)
+			all.Add(nameOf(p.url.Scheme), one, p.namespaces...)
 		}
 	}
 	return all, nil

@@ -36,6 +36,9 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 	for keys := req.GetKeys(); len(keys) > 0; {
 		part := keys[:min(most, len(keys))]
 		keys = keys[len(part):]
+		for _, key := range part {
+			h.keys.Read(namespace, key)
+		}
 		items, err := store.GetAll(ctx, h.store, namespace, part)
 		if err != nil { // no answer to one key is an answer to the others
 			return refusal(ctx, err)
@@ -104,6 +107,7 @@ func (h *Handler) BatchPut(ctx context.Context, req *kvpb.BatchPutRequest, rsp *
 	}
 	answered := false
 	for _, w := range writes {
+		h.keys.Written(namespace, w.Key)
 		version, failed := h.store.Put(ctx, namespace, w)
 		if failed != nil && ctx.Err() != nil {
 			return ctx.Err()

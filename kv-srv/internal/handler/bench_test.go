@@ -10,6 +10,24 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
+// BenchmarkGet gets an item of 100 bytes in memory, of several in turn.
+func BenchmarkGet(b *testing.B) {
+	h := open(b, memory.Options{})
+	reqs := make([]*kvpb.GetRequest, 1000)
+	for i := range reqs {
+		key := fmt.Sprintf("bench/%d", i)
+		must[*kvpb.PutResponse](b, h, &kvpb.PutRequest{Key: key, Value: make([]byte, 100)})
+		reqs[i] = &kvpb.GetRequest{Key: key}
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i = (i + 1) % len(reqs) {
+		var rsp kvpb.GetResponse
+		if err := h.Get(b.Context(), reqs[i], &rsp); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkBatchGet gets 100 items of 100 bytes in memory, from the request's bytes to
 // those of the response.
 func BenchmarkBatchGet(b *testing.B) {

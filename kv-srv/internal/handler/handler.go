@@ -4,6 +4,7 @@ package handler
 import (
 	"context"
 
+	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/store"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
@@ -13,12 +14,16 @@ import (
 const maxResponse = 3 << 20
 
 // Handler is the server side of KV. Its methods may be called at once.
-type Handler struct{ store store.Store }
+type Handler struct {
+	store store.Store
+	keys  *hot.Keys
+}
 
 var _ kvpb.KVHandler = (*Handler)(nil)
 
-// New returns a handler of the items in s, which stays the caller's to close.
-func New(s store.Store) *Handler { return &Handler{s} }
+// New returns a handler of the items in s, which stays the caller's to close. It notes in
+// keys which of them are used.
+func New(s store.Store, keys *hot.Keys) *Handler { return &Handler{s, keys} }
 
 // Get implements kvpb.KVHandler.
 func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetResponse) error {
@@ -27,6 +32,7 @@ func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetRe
 	if c.err != nil {
 		return c.err
 	}
+	h.keys.Read(namespace, key)
 	item, err := h.store.Get(ctx, namespace, key)
 	if err != nil {
 		return refusal(ctx, err)
@@ -42,6 +48,7 @@ func (h *Handler) Put(ctx context.Context, req *kvpb.PutRequest, rsp *kvpb.PutRe
 	if c.err != nil {
 		return c.err
 	}
+	h.keys.Written(namespace, w.Key)
 	version, err := h.store.Put(ctx, namespace, w)
 	if err != nil {
 		return refusal(ctx, err)
@@ -62,6 +69,7 @@ func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.D
 	if c.err != nil {
 		return c.err
 	}
+	h.keys.Written(namespace, r.Key)
 	return refusal(ctx, h.store.Delete(ctx, namespace, r))
 }
 
@@ -78,6 +86,7 @@ func (h *Handler) Increment(ctx context.Context, req *kvpb.IncrementRequest, rsp
 	if c.err != nil {
 		return c.err
 	}
+	h.keys.Written(namespace, a.Key)
 	sum, version, err := h.store.Increment(ctx, namespace, a)
 	if err != nil {
 		return refusal(ctx, err)
@@ -93,6 +102,7 @@ func (h *Handler) Touch(ctx context.Context, req *kvpb.TouchRequest, rsp *kvpb.T
 	if c.err != nil {
 		return c.err
 	}
+	h.keys.Written(namespace, key)
 	version, err := h.store.Touch(ctx, namespace, key, ttl)
 	if err != nil {
 		return refusal(ctx, err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/micro/platform/internal/rpcerr"
 	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
@@ -32,7 +33,12 @@ func open(t testing.TB, o memory.Options) *handler.Handler {
 			t.Errorf("close the store: %v", err)
 		}
 	})
-	return handler.New(s)
+	return over(s)
+}
+
+// over returns a handler over a store, which counts each use of a key.
+func over(s store.Store) *handler.Handler {
+	return handler.New(s, hot.New(time.Now, func() uint32 { return 0 }))
 }
 
 // call makes the unary call that takes req.
@@ -65,6 +71,12 @@ func call(ctx context.Context, h *handler.Handler, req proto.Message) (proto.Mes
 	case *kvpb.DeletePrefixRequest:
 		var rsp kvpb.DeletePrefixResponse
 		return &rsp, h.DeletePrefix(ctx, req, &rsp)
+	case *kvpb.ListNamespacesRequest:
+		var rsp kvpb.ListNamespacesResponse
+		return &rsp, h.ListNamespaces(ctx, req, &rsp)
+	case *kvpb.ListHotKeysRequest:
+		var rsp kvpb.ListHotKeysResponse
+		return &rsp, h.ListHotKeys(ctx, req, &rsp)
 	case *kvpb.WatchRequest:
 		return nil, h.Watch(ctx, req, &stream{ctx: ctx})
 	}
@@ -112,6 +124,7 @@ func TestInvalidRequests(t *testing.T) {
 	}
 	ok := &kvpb.BatchPutRequest_Write{Key: "ok"}
 	page := must[*kvpb.ListResponse](t, listOfThree(t, h), &kvpb.ListRequest{Namespace: "three", PageSize: 1})
+	namespaces := must[*kvpb.ListNamespacesResponse](t, alsoIn(t, h, "two"), &kvpb.ListNamespacesRequest{PageSize: 1})
 
 	for _, tt := range []struct {
 		req  proto.Message
@@ -169,6 +182,17 @@ func TestInvalidRequests(t *testing.T) {
 		{&kvpb.ListRequest{PageToken: page.GetNextPageToken()}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
 		{&kvpb.ListRequest{Namespace: "three", Prefix: "k", PageToken: page.GetNextPageToken()}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
 
+		{&kvpb.ListRequest{PageToken: namespaces.GetNextPageToken()}, `page_token: not of this namespace and prefix, want next_page_token of the page before`},
+
+		{&kvpb.ListNamespacesRequest{PageSize: -1}, `page_size: -1, want 1 to 1000, or 0 for 100`},
+		{&kvpb.ListNamespacesRequest{PageSize: 1001}, `page_size: 1001, want 1 to 1000, or 0 for 100`},
+		{&kvpb.ListNamespacesRequest{PageToken: "?"}, `page_token: not of ListNamespaces, want next_page_token of the page before`},
+		{&kvpb.ListNamespacesRequest{PageToken: page.GetNextPageToken()}, `page_token: not of ListNamespaces, want next_page_token of the page before`},
+		{&kvpb.ListHotKeysRequest{Namespace: "Upper"}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
+		{&kvpb.ListHotKeysRequest{Limit: -1}, `limit: -1, want 1 to 100, or 0 for 20`},
+		{&kvpb.ListHotKeysRequest{Limit: 101}, `limit: 101, want 1 to 100, or 0 for 20`},
+		{&kvpb.ListHotKeysRequest{AllNamespaces: true, Namespace: "default"}, `all_namespaces: true beside namespace default, want one of them`},
+
 		{&kvpb.DeletePrefixRequest{}, `prefix: empty, which is the whole namespace: confirm it with all`},
 		{&kvpb.DeletePrefixRequest{Prefix: long}, `prefix: 1025 bytes long, want at most 1024`},
 		{&kvpb.WatchRequest{Namespace: "Upper"}, `namespace: has 'U', want 1 to 63 of a-z, 0-9 and -`},
@@ -190,6 +214,13 @@ func TestInvalidRequests(t *testing.T) {
 	if got := must[*kvpb.ListResponse](t, h, &kvpb.ListRequest{}); len(got.GetItems()) > 0 {
 		t.Errorf("requests that were refused have written %v", got.GetItems())
 	}
+}
+
+// alsoIn puts a key into a namespace.
+func alsoIn(t testing.TB, h *handler.Handler, namespace string) *handler.Handler {
+	t.Helper()
+	must[*kvpb.PutResponse](t, h, &kvpb.PutRequest{Namespace: namespace, Key: "k"})
+	return h
 }
 
 // listOfThree puts k1, k2 and k3 into the namespace three.
@@ -321,7 +352,7 @@ func TestBatchGetAsksTogether(t *testing.T) {
 	}
 	for key, want := range map[string][]int{"missing": {10, 100, 100, 20}, "large": slices.Repeat([]int{10}, 23)} {
 		c := &counter{Store: s}
-		rsp := must[*kvpb.BatchGetResponse](t, handler.New(c), &kvpb.BatchGetRequest{Keys: slices.Repeat([]string{key}, 230)})
+		rsp := must[*kvpb.BatchGetResponse](t, over(c), &kvpb.BatchGetRequest{Keys: slices.Repeat([]string{key}, 230)})
 		if diff := cmp.Diff(want, c.asked); diff != "" || len(rsp.GetResults()) != 230 {
 			t.Errorf("%s: %d results, asked for (-want +got):\n%s", key, len(rsp.GetResults()), diff)
 		}
@@ -444,6 +475,10 @@ func (b broken) List(context.Context, string, store.Query) (store.Page, error) {
 
 func (b broken) DeletePrefix(context.Context, string, string) (int, error) { return 0, b.err }
 
+func (b broken) Namespaces(context.Context, store.NamespaceQuery) (store.NamespacePage, error) {
+	return store.NamespacePage{}, b.err
+}
+
 func (b broken) Watch(context.Context, string, string, uint64, func(store.Event) error) error {
 	return b.err
 }
@@ -452,6 +487,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 	requests := []proto.Message{
 		&kvpb.GetRequest{Key: "k"}, &kvpb.PutRequest{Key: "k"}, &kvpb.DeleteRequest{Key: "k"}, &kvpb.IncrementRequest{Key: "k"},
 		&kvpb.TouchRequest{Key: "k"}, &kvpb.ListRequest{}, &kvpb.DeletePrefixRequest{Prefix: "k"}, &kvpb.WatchRequest{},
+		&kvpb.ListNamespacesRequest{},
 	}
 	for _, tt := range []struct {
 		err    error
@@ -474,7 +510,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{context.DeadlineExceeded, codes.Unavailable, "kv.backend", 0}, // that of the backend
 	} {
 		wrapped := fmt.Errorf("secret host: %w", tt.err)
-		h := handler.New(broken{err: wrapped})
+		h := over(broken{err: wrapped})
 		for _, req := range requests {
 			_, err := call(t.Context(), h, req)
 			e := rpcerr.From(err)
@@ -488,7 +524,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		}
 		checkBatches(t, h, tt.code, tt.reason)
 	}
-	_, err := call(t.Context(), handler.New(broken{err: &store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}}), &kvpb.ListRequest{})
+	_, err := call(t.Context(), over(broken{err: &store.UnsupportedError{Backend: "memcached", Op: "list", Have: []string{"redis", "etcd"}}}), &kvpb.ListRequest{})
 	if got, want := rpcerr.From(err).Message, "memcached cannot list (redis, etcd can)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -521,7 +557,7 @@ func checkBatches(t *testing.T, h *handler.Handler, code codes.Code, reason stri
 func TestContextErrorsPassThrough(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h := handler.New(broken{err: errors.New("read tcp: operation was canceled")})
+	h := over(broken{err: errors.New("read tcp: operation was canceled")})
 	for _, req := range []proto.Message{
 		&kvpb.GetRequest{Key: "k"}, &kvpb.BatchGetRequest{Keys: []string{"k"}}, &kvpb.WatchRequest{},
 		&kvpb.BatchPutRequest{Writes: []*kvpb.BatchPutRequest_Write{{Key: "a"}}},

@@ -11,9 +11,10 @@ import (
 func (h *Handler) List(ctx context.Context, req *kvpb.ListRequest, rsp *kvpb.ListResponse) error {
 	var c checks
 	namespace, prefix := c.namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
+	l := listed{namespace, prefix}
 	q := store.Query{
 		Prefix:   prefix,
-		After:    c.pageToken(namespace, prefix, req.GetPageToken()),
+		After:    c.pageToken(l, req.GetPageToken()),
 		Limit:    c.pageSize(req.GetPageSize()),
 		MaxBytes: maxResponse,
 		KeysOnly: req.GetKeysOnly(),
@@ -29,7 +30,7 @@ func (h *Handler) List(ctx context.Context, req *kvpb.ListRequest, rsp *kvpb.Lis
 		rsp.Items = append(rsp.Items, itemProto(item))
 	}
 	if n := len(page.Items); page.More && n > 0 {
-		rsp.NextPageToken = pageToken(namespace, prefix, page.Items[n-1].Key)
+		rsp.NextPageToken = l.after(page.Items[n-1].Key)
 	}
 	rsp.Version = page.Version
 	return nil

@@ -97,6 +97,28 @@ type Page struct {
 	Version uint64 // watching from it misses no change to the page; 0 only where nothing can be watched
 }
 
+// Namespace is what a store tells of a namespace.
+type Namespace struct {
+	Name    string
+	Backend string // that keeps it, as settings call it; a driver leaves it empty
+	Keys    int64  // items, with those that are expired and not removed yet; -1: it cannot tell
+	Bytes   int64  // of keys, values and metadata: see Item.Size; -1: it cannot tell
+}
+
+// NamespaceQuery asks for a page of namespaces.
+type NamespaceQuery struct {
+	From  string // the first name that may be on the page
+	To    string // the first one after From that may not; "": there is none
+	Limit int    // namespaces at most, at least 1
+}
+
+// NamespacePage is a part of a list of namespaces, ordered by the bytes of their names.
+type NamespacePage struct {
+	Namespaces []Namespace
+	More       bool   // there are namespaces after the last one
+	Unlisted   string // the backend that may have others, and cannot list them; "": none
+}
+
 // Kind is what happened to an item.
 type Kind int
 
@@ -126,7 +148,7 @@ const RequestMemory = 10 * time.Minute
 // arguments: the handler checks them. A method whose ctx is done returns the error of
 // ctx, wrapped or bare. What needs room, and be it for a request ID or a watcher, may
 // return ErrFull. Each driver passes the tests of storetest.
-type Store interface {
+type Store interface { //nolint:interfacebloat // it is the whole of what a backend must do
 	// Get returns the item under key, or ErrNotFound.
 	Get(ctx context.Context, namespace, key string) (Item, error)
 
@@ -151,6 +173,11 @@ type Store interface {
 
 	// DeletePrefix removes the items under a prefix and returns how many.
 	DeletePrefix(ctx context.Context, namespace, prefix string) (int, error)
+
+	// Namespaces returns a page of the namespaces that hold items, each as it was at a
+	// moment after the page was asked for. An item that is past its time counts until it
+	// is removed, which is soon.
+	Namespaces(ctx context.Context, q NamespaceQuery) (NamespacePage, error)
 
 	// Watch emits the changes under prefix after the version from (0: from now on),
 	// in the order of their versions, beginning with one Progress as soon as no later

@@ -12,33 +12,42 @@ import (
 // Store sends each call to the store of its namespace.
 type Store struct {
 	all  []store.Store
-	own  map[string]store.Store // by namespace
-	rest store.Store            // of all other namespaces
+	own  map[string]home // by namespace
+	rest home            // of all other namespaces
+}
+
+// home is where a namespace is.
+type home struct {
+	store   store.Store
+	backend string
 }
 
 var _ store.BatchGetter = (*Store)(nil)
 
-// Add takes over a store for some namespaces, or for all that have none of their own. All
+// Add takes over a store for some namespaces. Backend is what settings call its kind. All
 // stores are added before anything else is called but Close.
-func (s *Store) Add(one store.Store, namespaces ...string) {
+func (s *Store) Add(backend string, one store.Store, namespaces ...string) {
 	s.all = append(s.all, one)
-	if len(namespaces) == 0 {
-		s.rest = one
-		return
-	}
 	if s.own == nil {
-		s.own = map[string]store.Store{}
+		s.own = map[string]home{}
 	}
 	for _, namespace := range namespaces {
-		s.own[namespace] = one
+		s.own[namespace] = home{one, backend}
 	}
+}
+
+// AddRest takes over the store of all namespaces that no other has. Some of them may be
+// named: Namespaces lists these in any case.
+func (s *Store) AddRest(backend string, one store.Store, named ...string) {
+	s.Add(backend, one, named...)
+	s.rest = home{one, backend}
 }
 
 func (s *Store) of(namespace string) store.Store {
 	if own, ok := s.own[namespace]; ok {
-		return own
+		return own.store
 	}
-	return s.rest
+	return s.rest.store
 }
 
 // Get implements store.Store.

@@ -14,8 +14,8 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store {
 		var s apart.Store
-		s.Add(memory.Open(memory.Options{}))
-		s.Add(memory.Open(memory.Options{}), "own")
+		s.AddRest("memory", memory.Open(memory.Options{}))
+		s.Add("memory", memory.Open(memory.Options{}), "own")
 		return &s
 	})
 }
@@ -23,8 +23,8 @@ func TestStore(t *testing.T) {
 func TestEachHasItsOwn(t *testing.T) {
 	rest, own := memory.Open(memory.Options{}), memory.Open(memory.Options{})
 	var s apart.Store
-	s.Add(rest)
-	s.Add(own, "a", "b")
+	s.AddRest("memory", rest)
+	s.Add("memory", own, "a", "b")
 	for _, namespace := range []string{"a", "b", "c"} {
 		if _, err := s.Put(t.Context(), namespace, store.Write{Key: "k"}); err != nil {
 			t.Fatal(err)
@@ -47,8 +47,8 @@ func (away) Ready(context.Context) error { return errAway }
 func TestReady(t *testing.T) {
 	rest := memory.Open(memory.Options{})
 	var s apart.Store
-	s.Add(rest)
-	s.Add(away{}, "a")
+	s.AddRest("memory", rest)
+	s.Add("memory", away{}, "a")
 	if err := s.Ready(t.Context()); !errors.Is(err, errAway) {
 		t.Errorf("got %v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -96,6 +95,7 @@ type entry struct {
 	kind   store.Kind
 	key    string
 	record []byte // of an item that was put; nil: it is under its key, or was
+	grows  holds  // what it adds to its namespace
 }
 
 func (e entry) append() []byte {
@@ -161,20 +161,21 @@ func (s *Store) commit(ctx context.Context, namespace string, e entry, ops []*ap
 			return 0, false, err
 		}
 		s.heads.forget(namespace)
-		next := at.number + 1
+		next := at.after(e)
 		logged := []*api.KVTxnOp{
-			{Verb: api.KVCAS, Key: s.keys.head(namespace), Index: at.index, Value: strconv.AppendUint(nil, next, 10)},
-			{Verb: api.KVSet, Key: s.keys.change(namespace, next), Value: e.append()},
+			{Verb: api.KVCAS, Key: s.keys.head(namespace), Index: at.index, Value: next.append()},
+			{Verb: api.KVSet, Key: s.keys.change(namespace, next.number), Value: e.append()},
 		}
-		if next > keep {
-			logged = append(logged, &api.KVTxnOp{Verb: api.KVDelete, Key: s.keys.change(namespace, next-keep)})
+		if next.number > keep {
+			logged = append(logged, &api.KVTxnOp{Verb: api.KVDelete, Key: s.keys.change(namespace, next.number-keep)})
 		}
 		index, failed, err := s.transact(ctx, append(logged, ops...))
 		switch {
 		case err != nil:
 			return 0, false, err
 		case len(failed) == 0:
-			s.heads.set(namespace, head{next, index})
+			next.index = index
+			s.heads.set(namespace, next)
 			return index, true, nil
 		case slices.ContainsFunc(failed, func(i int) bool { return i >= len(logged) }):
 			return 0, false, nil

@@ -109,7 +109,7 @@ func (s *Store) expire(namespace, key string, quiet *api.KVTxnOp) error {
 	}
 	now := time.Now()
 	if item.Expired(now) {
-		_, _, err := s.commit(s.ctx, namespace, entry{kind: store.Expired, key: key}, append(remove(there), quiet))
+		_, _, err := s.commit(s.ctx, namespace, entry{kind: store.Expired, key: key, grows: growth(item, nil)}, append(remove(there), quiet))
 		return err
 	}
 	ops := []*api.KVTxnOp{quiet, {Verb: api.KVCheckIndex, Key: at, Index: there.ModifyIndex}}

@@ -3,26 +3,43 @@ package consul
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/micro/platform/kv-srv/internal/store"
 )
 
-// head is the end of the log of a namespace.
+// head is the end of the log of a namespace, and what the namespace holds then.
 type head struct {
 	number uint64 // of the last change; 0: there was none
 	index  uint64 // Consul's, of that change; 0: there was none
+	holds
 }
+
+// holds is items and their bytes, as store.Namespace counts them.
+type holds struct{ keys, bytes int64 }
+
+func (h holds) plus(more holds) holds { return holds{h.keys + more.keys, h.bytes + more.bytes} }
+
+func (h holds) minus(less holds) holds { return holds{h.keys - less.keys, h.bytes - less.bytes} }
+
+// weigh is what an item counts.
+func weigh(item store.Item) holds { return holds{1, int64(item.Size())} }
+
+// after is the head that follows with a change. It has no index yet.
+func (h head) after(e entry) head { return head{number: h.number + 1, holds: h.plus(e.grows)} }
+
+func (h head) append() []byte { return fmt.Appendf(nil, "%d %d %d", h.number, h.keys, h.bytes) }
 
 func headOf(pair *api.KVPair) (head, error) {
 	if pair == nil {
 		return head{}, nil
 	}
-	number, err := strconv.ParseUint(string(pair.Value), 10, 64)
-	if err != nil {
+	at := head{index: pair.ModifyIndex}
+	if _, err := fmt.Sscanf(string(pair.Value), "%d %d %d", &at.number, &at.keys, &at.bytes); err != nil {
 		return head{}, fmt.Errorf("%q is not one of ours: %w", pair.Key, err)
 	}
-	return head{number, pair.ModifyIndex}, nil
+	return at, nil
 }
 
 // head returns the head of a namespace: the one that is remembered, or else Consul's.

@@ -13,7 +13,7 @@ import (
 // keys is where everything is, below a root that ends with a slash:
 //
 //	i/NAMESPACE/KEY.         an item; the key in hexadecimal, which keeps the order
-//	h/NAMESPACE.             the number of the last change in a namespace
+//	h/NAMESPACE.             the number of the last change in a namespace, and what that holds
 //	l/NAMESPACE/NUMBER       a change, for those who watch
 //	t/TIME/i/NAMESPACE/KEY   when to look whether an item is past its time
 //	t/TIME/r/HASH            when to forget a request
@@ -45,7 +45,14 @@ func keyOf(word string) (string, error) {
 	return string(key), nil
 }
 
-func (k keys) head(namespace string) string { return k.root + "h/" + namespace + "." }
+func (k keys) heads() string { return k.root + "h/" }
+
+func (k keys) head(namespace string) string { return k.heads() + namespace + "." }
+
+// namespace reads what head made.
+func (k keys) namespace(head string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(head, k.heads()), ".")
+}
 
 func (k keys) change(namespace string, number uint64) string {
 	return fmt.Sprintf("%sl/%s/%016x", k.root, namespace, number)

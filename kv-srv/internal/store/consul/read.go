@@ -26,8 +26,8 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 	if err != nil {
 		return store.Item{}, err
 	}
-	item, err := living(pairs[0], key, time.Now())
-	if err == nil && item.Version == 0 {
+	item, err := whole(pairs[0], key)
+	if item = living(item, time.Now()); err == nil && item.Version == 0 {
 		err = store.ErrNotFound
 	}
 	return item, err
@@ -51,11 +51,11 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 	}
 	items, now := make([]store.Item, len(keys)), time.Now()
 	for i, key := range keys {
-		item, err := living(found[names[i]], key, now)
+		item, err := whole(found[names[i]], key)
 		if err != nil {
 			return nil, err
 		}
-		if item.Version != 0 {
+		if item = living(item, now); item.Version != 0 {
 			items[i] = item
 		}
 	}
@@ -126,11 +126,11 @@ func (s *Store) some(ctx context.Context, namespace string, names []string) ([]s
 		if err != nil {
 			return nil, err
 		}
-		item, err := living(pair, key, now)
+		item, err := whole(pair, key)
 		if err != nil {
 			return nil, err
 		}
-		if item.Version != 0 {
+		if item = living(item, now); item.Version != 0 {
 			items = append(items, item)
 		}
 	}

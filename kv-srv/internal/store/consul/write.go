@@ -72,10 +72,11 @@ func (s *Store) plan(ctx context.Context, c change.Change) (plan, error) {
 		return plan{}, err
 	}
 	now := time.Now()
-	item, err := living(there, c.Key, now)
+	was, err := whole(there, c.Key)
 	if err != nil {
 		return plan{}, err
 	}
+	item := living(was, now)
 	p := plan{version: item.Version}
 	if answer != nil {
 		p.done, p.answer.Version = true, answer.ModifyIndex
@@ -88,6 +89,7 @@ func (s *Store) plan(ctx context.Context, c change.Change) (plan, error) {
 	}
 	p.answer.Sum = sum
 	p.entry, p.ops, err = s.replace(c.Namespace, c.Key, there, after, now)
+	p.entry.grows = growth(was, after)
 	p.ops = append(p.ops, s.remember(name, sum, now)...)
 	return p, err
 }
@@ -108,16 +110,31 @@ func (s *Store) look(ctx context.Context, at string, name request.Name) (item, a
 	return pairs[0], answer, nil
 }
 
-// living is an item as callers see it, of version 0 where there is none.
-func living(pair *api.KVPair, key string, now time.Time) (store.Item, error) {
+// whole is an item as it is stored, of version 0 where there is none.
+func whole(pair *api.KVPair, key string) (store.Item, error) {
 	if pair == nil {
 		return store.Item{Key: key}, nil
 	}
-	item, err := decode(key, pair.ModifyIndex, pair.Value)
-	if err != nil || item.Expired(now) {
-		return store.Item{Key: key}, err
+	return decode(key, pair.ModifyIndex, pair.Value)
+}
+
+// living is an item as callers see it.
+func living(item store.Item, now time.Time) store.Item {
+	if item.Expired(now) {
+		return store.Item{Key: item.Key}
 	}
-	return item, nil
+	return item
+}
+
+// growth is by how much an item grows, which may be of version 0 before and nil after.
+func growth(before store.Item, after *store.Item) (g holds) {
+	if after != nil {
+		g = weigh(*after)
+	}
+	if before.Version != 0 {
+		g = g.minus(weigh(before))
+	}
+	return g
 }
 
 // replace returns what writes an item over what was read, or removes it if after is nil,

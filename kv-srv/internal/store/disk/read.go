@@ -44,7 +44,7 @@ func (s *Store) List(ctx context.Context, namespace string, q store.Query) (stor
 	if err := ctx.Err(); err != nil {
 		return store.Page{}, err
 	}
-	it, version, err := s.snapshot(ctx, namespace, q)
+	it, version, err := s.snapshot(ctx, bounds(namespace, q))
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -56,8 +56,8 @@ func (s *Store) List(ctx context.Context, namespace string, q store.Query) (stor
 	return page, s.await(ctx, version)
 }
 
-// snapshot returns the items of a query as of a version.
-func (s *Store) snapshot(ctx context.Context, namespace string, q store.Query) (*pebble.Iterator, uint64, error) {
+// bounds are those of the items of a query.
+func bounds(namespace string, q store.Query) *pebble.IterOptions {
 	prefix := itemKey(namespace, q.Prefix)
 	opts := &pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)}
 	if q.After >= q.Prefix {
@@ -65,6 +65,11 @@ func (s *Store) snapshot(ctx context.Context, namespace string, q store.Query) (
 			opts.LowerBound = from
 		}
 	}
+	return opts
+}
+
+// snapshot returns what is within bounds as of a version.
+func (s *Store) snapshot(ctx context.Context, opts *pebble.IterOptions) (*pebble.Iterator, uint64, error) {
 	if opts.UpperBound != nil && bytes.Compare(opts.LowerBound, opts.UpperBound) > 0 {
 		opts.LowerBound = opts.UpperBound
 	}

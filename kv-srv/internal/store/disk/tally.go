@@ -52,10 +52,16 @@ func (q *queue) writeTallies(g *group) error {
 // loadTallies reads what namespaces hold.
 func (s *Store) loadTallies() error {
 	return s.scan([]byte{tagTally}, func(key, value []byte) error {
-		r := reader{b: value}
-		t := &tally{keys: r.int(), bytes: r.int()}
-		s.queue.tallies[string(key[1:])] = t
+		t, err := tallyOf(value)
+		s.queue.tallies[string(key[1:])] = &t
 		s.queue.items += t.keys
-		return r.err
+		return err
 	})
+}
+
+// tallyOf reads what writeTallies has written.
+func tallyOf(b []byte) (tally, error) {
+	r := reader{b: b}
+	t := tally{keys: r.int(), bytes: r.int()}
+	return t, r.err
 }

@@ -36,6 +36,7 @@ type Store struct {
 
 	requests leases // of request IDs
 	markers  leases // of the marks of expired items
+	enlisted lately // which namespaces the index has
 	turns    *turns.Turns
 	clock    *alarm.Clock
 }

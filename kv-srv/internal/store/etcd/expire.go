@@ -80,7 +80,8 @@ func (s *Store) expire(c change) (outcome, error) {
 		if err != nil {
 			return outcome{}, err
 		}
-		c.do = append(c.do, clientv3.OpPut(c.key+mark, "", clientv3.WithLease(lease)), clientv3.OpDelete(c.key))
+		c.do = append(c.do, clientv3.OpPut(c.key+mark, "", clientv3.WithLease(lease)),
+			clientv3.OpPut(s.keys.markOf(c.key), "", clientv3.WithLease(lease)), clientv3.OpDelete(c.key))
 		out, _, err := s.transact(ctx, client, c)
 		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			s.markers.forget(lease)

@@ -12,6 +12,8 @@ import (
 //
 //	i/NAMESPACE/KEY          an item
 //	i/NAMESPACE/KEY 0xff     the mark of an item that expired, for its watchers
+//	m/NAMESPACE/KEY          the same, by which marks are counted
+//	n/NAMESPACE              a namespace that items were ever written to
 //	t/TIME/NAMESPACE/KEY     when to look whether an item is past its time
 //	r/HASH                   the answer to a request with an ID
 //
@@ -24,6 +26,16 @@ const mark = "\xff"
 func (k keys) items(namespace string) string { return k.root + "i/" + namespace + "/" }
 
 func (k keys) item(namespace, key string) string { return k.items(namespace) + key }
+
+// marks is what all marks of a namespace begin with.
+func (k keys) marks(namespace string) string { return k.root + "m/" + namespace + "/" }
+
+// markOf is what the mark of an item is counted by.
+func (k keys) markOf(item string) string {
+	return k.root + "m/" + strings.TrimPrefix(item, k.root+"i/")
+}
+
+func (k keys) namespace(name string) string { return k.root + "n/" + name }
 
 func (k keys) alarms() string { return k.root + "t/" }
 

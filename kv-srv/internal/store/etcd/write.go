@@ -13,6 +13,9 @@ import (
 
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	if err := s.enlist(ctx, namespace); err != nil {
+		return 0, err
+	}
 	key := s.keys.item(namespace, w.Key)
 	for expect := int64(0); ; { // the revision of what IfAbsent may replace
 		now := time.Now()
@@ -80,6 +83,9 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 
 // Increment implements store.Store.
 func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	if err := s.enlist(ctx, namespace); err != nil {
+		return 0, 0, err
+	}
 	name := s.keys.request(request.Increment, namespace, a.Key, a.RequestID)
 	out, err := s.update(ctx, namespace, a.Key, name, func(item *store.Item, now time.Time) (sum int64, err error) {
 		if item.Version == 0 {

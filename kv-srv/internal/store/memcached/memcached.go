@@ -91,6 +91,11 @@ func (s *Store) DeletePrefix(context.Context, string, string) (int, error) {
 	return 0, cannot("delete a prefix")
 }
 
+// Namespaces implements store.Store.
+func (s *Store) Namespaces(context.Context, store.NamespaceQuery) (store.NamespacePage, error) {
+	return store.NamespacePage{}, cannot("list namespaces")
+}
+
 // Watch implements store.Store.
 func (s *Store) Watch(context.Context, string, string, uint64, func(store.Event) error) error {
 	return cannot("watch")

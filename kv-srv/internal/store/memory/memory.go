@@ -62,7 +62,8 @@ type Store struct {
 
 	mu       sync.RWMutex
 	spaces   map[string]*space
-	deserted map[*space]struct{} // spaces without items and watchers
+	settled  *btree.BTreeG[*space] // spaces with items, ordered by name
+	deserted map[*space]struct{}   // spaces without items and watchers
 	nodes    *btree.FreeListG[*entry]
 	expiries expiries
 	wake     int64 // when the sweeper looks next; 0: not before it is told
@@ -100,6 +101,7 @@ func Open(opts Options) *Store {
 		opts:     opts,
 		table:    newTable(randomHash()),
 		spaces:   make(map[string]*space),
+		settled:  btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
 		deserted: make(map[*space]struct{}),
 		nodes:    btree.NewFreeListG[*entry](btree.DefaultFreeListSize),
 		requests: requests{max: opts.MaxBytes / 4},

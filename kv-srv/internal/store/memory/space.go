@@ -13,6 +13,7 @@ type space struct {
 	name    string
 	keys    *btree.BTreeG[*entry] // ordered by the bytes of the keys
 	bytes   int64                 // of its items, as quotas count them
+	settled bool                  // it is in Store.settled
 	history history
 }
 
@@ -28,9 +29,17 @@ func (s *Store) addSpace(namespace string) *space {
 	return sp
 }
 
-// settle notes whether a namespace may be dropped when room is needed. A change of its
-// items or watchers ends with it.
+// settle notes whether a namespace has items, and whether it may be dropped when room is
+// needed. A change of its items or watchers ends with it.
 func (s *Store) settle(sp *space) {
+	if has := sp.keys.Len() > 0; has != sp.settled {
+		sp.settled = has
+		if has {
+			s.settled.ReplaceOrInsert(sp)
+		} else {
+			s.settled.Delete(sp)
+		}
+	}
 	if sp.keys.Len() == 0 && !sp.history.watched() {
 		s.deserted[sp] = struct{}{}
 	} else {

@@ -119,6 +119,7 @@ func (s *Store) sweep() {
 		now := time.Now()
 		if !now.Before(look) {
 			s.compare()
+			s.enlistAgain(now)
 			look = now.Add(idle)
 		}
 		due, next := s.alarms.due(now, look)

@@ -35,6 +35,7 @@ type Store struct {
 	cancel context.CancelFunc
 	works  sync.WaitGroup
 	alarms alarms
+	index  index
 
 	mu    sync.Mutex
 	feeds map[string]*feed // by namespace
@@ -56,6 +57,7 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 		waiting: a.connect(forWatches),
 		scripts: newScripts(),
 		alarms:  newAlarms(),
+		index:   newIndex(),
 		feeds:   make(map[string]*feed),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -13,6 +13,9 @@ import (
 
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
+	if err := s.enlist(ctx, namespace); err != nil {
+		return 0, err
+	}
 	absent := ""
 	if w.IfAbsent {
 		absent = "1"
@@ -30,6 +33,9 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 
 // Increment implements store.Store.
 func (s *Store) Increment(ctx context.Context, namespace string, a store.Addition) (int64, uint64, error) {
+	if err := s.enlist(ctx, namespace); err != nil {
+		return 0, 0, err
+	}
 	text, err := s.change(ctx, s.scripts.increment, namespace, a.TTL, a.Key, strconv.FormatInt(a.Delta, 10), millis(a.TTL),
 		name(request.Increment, namespace, a.Key, a.RequestID))
 	if err != nil {

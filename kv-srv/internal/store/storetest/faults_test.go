@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,9 +53,22 @@ var faults = map[string]struct {
 	"deletes the page's neighbours": {"DeletePrefix/Counts", func(s store.Store) store.Store { return sloppyDeleter{s} }},
 	"lists of a version to come":    {"Watch/FromPage", onPage(func(p *store.Page) { p.Version += 20 })},
 	"never has more":                {"List/Paging", onPage(func(p *store.Page) { p.More = false })},
-	"loses an event":                {"Watch/Concurrent", onEvent(func(n int) int { return min((n+1)%50, 1) })},
-	"repeats an event":              {"Watch/Concurrent", onEvent(func(n int) int { return 1 + (n+1)%50/49 })},
-	"begins in silence":             {"Watch/FromEmptyPage", onEvent(func(n int) int { return min(n, 1) })},
+	"never has more namespaces":     {"Namespaces/Many", onNamespaces(func(p *store.NamespacePage, _ store.NamespaceQuery) { p.More = false })},
+	"always has more namespaces": {"Namespaces/Paging", onNamespaces(func(p *store.NamespacePage, q store.NamespaceQuery) {
+		p.More = len(p.Namespaces) == q.Limit
+	})},
+	"sorts namespaces as paths": {"Namespaces/Order", onNamespaces(func(p *store.NamespacePage, _ store.NamespaceQuery) {
+		slices.SortFunc(p.Namespaces, func(a, b store.Namespace) int { return strings.Compare(a.Name+".", b.Name+".") })
+	})},
+	"knows no end of a name":             {"Namespaces/Paging", func(s store.Store) store.Store { return endless{s} }},
+	"counts writes, not items":           {"Namespaces/Figures", func(s store.Store) store.Store { return &writeCounter{Store: s} }},
+	"counts values alone":                {"Namespaces/Figures", onNamespaces(func(p *store.NamespacePage, _ store.NamespaceQuery) { lighten(p) })},
+	"keeps namespaces that are empty":    {"Namespaces/Gone", func(s store.Store) store.Store { return &hoarder{Store: s} }},
+	"keeps namespaces whose items ended": {"Namespaces/Expired", func(s store.Store) store.Store { return &hoarder{Store: s} }},
+	"knows what was put alone":           {"Namespaces/Increment", func(s store.Store) store.Store { return &hoarder{Store: s, strict: true} }},
+	"loses an event":                     {"Watch/Concurrent", onEvent(func(n int) int { return min((n+1)%50, 1) })},
+	"repeats an event":                   {"Watch/Concurrent", onEvent(func(n int) int { return 1 + (n+1)%50/49 })},
+	"begins in silence":                  {"Watch/FromEmptyPage", onEvent(func(n int) int { return min(n, 1) })},
 	"watches from now on": {"Watch/Replay", onWatch(func(s store.Store, ctx context.Context, ns, prefix string, _ uint64, emit func(store.Event) error) error {
 		return s.Watch(ctx, ns, prefix, 0, emit)
 	})},
@@ -155,6 +169,103 @@ func onPage(change func(*store.Page)) func(store.Store) store.Store {
 func (p pager) List(ctx context.Context, ns string, q store.Query) (store.Page, error) {
 	page, err := p.Store.List(ctx, ns, q)
 	p.change(&page)
+	return page, err
+}
+
+type namespaceLister struct {
+	store.Store
+	change func(*store.NamespacePage, store.NamespaceQuery)
+}
+
+func onNamespaces(change func(*store.NamespacePage, store.NamespaceQuery)) func(store.Store) store.Store {
+	return func(s store.Store) store.Store { return namespaceLister{s, change} }
+}
+
+func (l namespaceLister) Namespaces(ctx context.Context, q store.NamespaceQuery) (store.NamespacePage, error) {
+	page, err := l.Store.Namespaces(ctx, q)
+	l.change(&page, q)
+	return page, err
+}
+
+func lighten(p *store.NamespacePage) {
+	for i := range p.Namespaces {
+		p.Namespaces[i].Bytes -= p.Namespaces[i].Keys
+	}
+}
+
+// endless lists all that follows the first name.
+type endless struct{ store.Store }
+
+func (e endless) Namespaces(ctx context.Context, q store.NamespaceQuery) (store.NamespacePage, error) {
+	if !strings.HasSuffix(q.To, "~") {
+		q.To = ""
+	}
+	return e.Store.Namespaces(ctx, q)
+}
+
+// writeCounter counts each Put.
+type writeCounter struct {
+	store.Store
+	puts atomic.Int64
+}
+
+func (c *writeCounter) Put(ctx context.Context, ns string, w store.Write) (uint64, error) {
+	version, err := c.Store.Put(ctx, ns, w)
+	if err == nil {
+		c.puts.Add(1)
+	}
+	return version, err
+}
+
+func (c *writeCounter) Namespaces(ctx context.Context, q store.NamespaceQuery) (store.NamespacePage, error) {
+	page, err := c.Store.Namespaces(ctx, q)
+	for i := range page.Namespaces {
+		page.Namespaces[i].Keys = c.puts.Load()
+	}
+	return page, err
+}
+
+// hoarder lists the namespaces that were put to: those as well that are empty, or, if it is
+// strict, no others.
+type hoarder struct {
+	store.Store
+	strict bool
+	mu     sync.Mutex
+	names  map[string]bool
+}
+
+func (h *hoarder) Put(ctx context.Context, ns string, w store.Write) (uint64, error) {
+	version, err := h.Store.Put(ctx, ns, w)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.names == nil {
+		h.names = map[string]bool{}
+	}
+	if err == nil {
+		h.names[ns] = true
+	}
+	return version, err
+}
+
+func (h *hoarder) Namespaces(ctx context.Context, q store.NamespaceQuery) (store.NamespacePage, error) {
+	page, err := h.Store.Namespaces(ctx, store.NamespaceQuery{From: q.From, To: q.To, Limit: 1 << 20})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	put := func(n store.Namespace) bool { return h.names[n.Name] }
+	if h.strict {
+		page.Namespaces = slices.DeleteFunc(page.Namespaces, func(n store.Namespace) bool { return !put(n) })
+	} else {
+		page.Namespaces = slices.DeleteFunc(page.Namespaces, put)
+		for name := range h.names {
+			if name >= q.From && (q.To == "" || name < q.To) {
+				page.Namespaces = append(page.Namespaces, store.Namespace{Name: name})
+			}
+		}
+	}
+	slices.SortFunc(page.Namespaces, func(a, b store.Namespace) int { return strings.Compare(a.Name, b.Name) })
+	if page.More = len(page.Namespaces) > q.Limit; page.More {
+		page.Namespaces = page.Namespaces[:q.Limit]
+	}
 	return page, err
 }
 

@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(*testing.T) store.Store, optOut ...OptOut) {
 
 func tests() []test {
 	return slices.Concat(getTests(), getAllTests(), putTests(), deleteTests(), incrementTests(), requestTests(),
-		expiryTests(), listTests(), deletePrefixTests(), watchTests(), concurrencyTests(), lifeTests())
+		expiryTests(), listTests(), deletePrefixTests(), namespaceTests(), watchTests(), concurrencyTests(), lifeTests())
 }
 
 // plan returns the reasons by the names of the tests that are opted out of.

@@ -60,6 +60,14 @@ type KVService interface {
 	// that reads too slowly ends with resource_exhausted and can go on from the
 	// version it has.
 	Watch(ctx context.Context, in *WatchRequest, opts ...client.CallOption) (KV_WatchService, error)
+	// ListNamespaces returns the namespaces that hold items, and those that the
+	// settings of the service name, ordered by their names. Several pages are not of
+	// one moment.
+	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...client.CallOption) (*ListNamespacesResponse, error)
+	// ListHotKeys returns the keys that were read and written most through this
+	// instance of the service in about the last minute, the most frequent first. The
+	// figures are estimates from a sample.
+	ListHotKeys(ctx context.Context, in *ListHotKeysRequest, opts ...client.CallOption) (*ListHotKeysResponse, error)
 }
 
 type kVService struct {
@@ -218,6 +226,26 @@ func (x *kVServiceWatch) Recv() (*WatchResponse, error) {
 	return m, nil
 }
 
+func (c *kVService) ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...client.CallOption) (*ListNamespacesResponse, error) {
+	req := c.c.NewRequest(c.name, "KV.ListNamespaces", in)
+	out := new(ListNamespacesResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *kVService) ListHotKeys(ctx context.Context, in *ListHotKeysRequest, opts ...client.CallOption) (*ListHotKeysResponse, error) {
+	req := c.c.NewRequest(c.name, "KV.ListHotKeys", in)
+	out := new(ListHotKeysResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Server API for KV service
 
 type KVHandler interface {
@@ -248,6 +276,14 @@ type KVHandler interface {
 	// that reads too slowly ends with resource_exhausted and can go on from the
 	// version it has.
 	Watch(context.Context, *WatchRequest, KV_WatchStream) error
+	// ListNamespaces returns the namespaces that hold items, and those that the
+	// settings of the service name, ordered by their names. Several pages are not of
+	// one moment.
+	ListNamespaces(context.Context, *ListNamespacesRequest, *ListNamespacesResponse) error
+	// ListHotKeys returns the keys that were read and written most through this
+	// instance of the service in about the last minute, the most frequent first. The
+	// figures are estimates from a sample.
+	ListHotKeys(context.Context, *ListHotKeysRequest, *ListHotKeysResponse) error
 }
 
 func RegisterKVHandler(s server.Server, hdlr KVHandler, opts ...server.HandlerOption) error {
@@ -262,6 +298,8 @@ func RegisterKVHandler(s server.Server, hdlr KVHandler, opts ...server.HandlerOp
 		List(ctx context.Context, in *ListRequest, out *ListResponse) error
 		DeletePrefix(ctx context.Context, in *DeletePrefixRequest, out *DeletePrefixResponse) error
 		Watch(ctx context.Context, stream server.Stream) error
+		ListNamespaces(ctx context.Context, in *ListNamespacesRequest, out *ListNamespacesResponse) error
+		ListHotKeys(ctx context.Context, in *ListHotKeysRequest, out *ListHotKeysResponse) error
 	}
 	type KV struct {
 		kV
@@ -348,4 +386,12 @@ func (x *kVWatchStream) RecvMsg(m interface{}) error {
 
 func (x *kVWatchStream) Send(m *WatchResponse) error {
 	return x.stream.Send(m)
+}
+
+func (h *kVHandler) ListNamespaces(ctx context.Context, in *ListNamespacesRequest, out *ListNamespacesResponse) error {
+	return h.KVHandler.ListNamespaces(ctx, in, out)
+}
+
+func (h *kVHandler) ListHotKeys(ctx context.Context, in *ListHotKeysRequest, out *ListHotKeysResponse) error {
+	return h.KVHandler.ListHotKeys(ctx, in, out)
 }

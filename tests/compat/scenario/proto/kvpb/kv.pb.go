@@ -1395,6 +1395,311 @@ func (x *WatchResponse) GetItem() *Item {
 	return nil
 }
 
+// ListNamespacesRequest is the request of KV.ListNamespaces.
+type ListNamespacesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many namespaces at most, up to 1000. 0: 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesRequest) Reset() {
+	*x = ListNamespacesRequest{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesRequest) ProtoMessage() {}
+
+func (x *ListNamespacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesRequest.ProtoReflect.Descriptor instead.
+func (*ListNamespacesRequest) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListNamespacesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListNamespacesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListNamespacesResponse is the response of KV.ListNamespaces.
+type ListNamespacesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their names.
+	Namespaces []*Namespace `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Backend of all namespaces that the settings do not name, where it cannot list
+	// them: memcached. Empty: all are listed.
+	UnlistedBackend string `protobuf:"bytes,3,opt,name=unlisted_backend,json=unlistedBackend,proto3" json:"unlisted_backend,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ListNamespacesResponse) Reset() {
+	*x = ListNamespacesResponse{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesResponse) ProtoMessage() {}
+
+func (x *ListNamespacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesResponse.ProtoReflect.Descriptor instead.
+func (*ListNamespacesResponse) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListNamespacesResponse) GetNamespaces() []*Namespace {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *ListNamespacesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListNamespacesResponse) GetUnlistedBackend() string {
+	if x != nil {
+		return x.UnlistedBackend
+	}
+	return ""
+}
+
+// Namespace is a set of keys that is kept apart from others.
+type Namespace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the namespace.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Backend that keeps it: memory, disk, redis, memcached, etcd or consul.
+	Backend string `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
+	// How many items it holds, with those that are expired and not removed yet.
+	// Unset: the backend cannot tell cheaply.
+	Keys *int64 `protobuf:"varint,3,opt,name=keys,proto3,oneof" json:"keys,omitempty"`
+	// Bytes of keys, values and metadata that it holds. Unset: the backend cannot
+	// tell cheaply.
+	Bytes         *int64 `protobuf:"varint,4,opt,name=bytes,proto3,oneof" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Namespace) Reset() {
+	*x = Namespace{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Namespace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Namespace) ProtoMessage() {}
+
+func (x *Namespace) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Namespace.ProtoReflect.Descriptor instead.
+func (*Namespace) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Namespace) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Namespace) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *Namespace) GetKeys() int64 {
+	if x != nil && x.Keys != nil {
+		return *x.Keys
+	}
+	return 0
+}
+
+func (x *Namespace) GetBytes() int64 {
+	if x != nil && x.Bytes != nil {
+		return *x.Bytes
+	}
+	return 0
+}
+
+// ListHotKeysRequest is the request of KV.ListHotKeys.
+type ListHotKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Namespace of the keys.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Asks for the keys of all namespaces, of which namespace then names none.
+	AllNamespaces bool `protobuf:"varint,2,opt,name=all_namespaces,json=allNamespaces,proto3" json:"all_namespaces,omitempty"`
+	// How many keys at most, up to 100. 0: 20.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHotKeysRequest) Reset() {
+	*x = ListHotKeysRequest{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHotKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHotKeysRequest) ProtoMessage() {}
+
+func (x *ListHotKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHotKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListHotKeysRequest) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListHotKeysRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListHotKeysRequest) GetAllNamespaces() bool {
+	if x != nil {
+		return x.AllNamespaces
+	}
+	return false
+}
+
+func (x *ListHotKeysRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListHotKeysResponse is the response of KV.ListHotKeys.
+type ListHotKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most frequent first.
+	Keys          []*ListHotKeysResponse_HotKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHotKeysResponse) Reset() {
+	*x = ListHotKeysResponse{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHotKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHotKeysResponse) ProtoMessage() {}
+
+func (x *ListHotKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHotKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListHotKeysResponse) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListHotKeysResponse) GetKeys() []*ListHotKeysResponse_HotKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // Result is what became of one key.
 type BatchGetResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1409,7 +1714,7 @@ type BatchGetResponse_Result struct {
 
 func (x *BatchGetResponse_Result) Reset() {
 	*x = BatchGetResponse_Result{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[23]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1726,7 @@ func (x *BatchGetResponse_Result) String() string {
 func (*BatchGetResponse_Result) ProtoMessage() {}
 
 func (x *BatchGetResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[23]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1777,7 @@ type BatchPutRequest_Write struct {
 
 func (x *BatchPutRequest_Write) Reset() {
 	*x = BatchPutRequest_Write{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[24]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1789,7 @@ func (x *BatchPutRequest_Write) String() string {
 func (*BatchPutRequest_Write) ProtoMessage() {}
 
 func (x *BatchPutRequest_Write) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[24]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1860,7 @@ type BatchPutResponse_Result struct {
 
 func (x *BatchPutResponse_Result) Reset() {
 	*x = BatchPutResponse_Result{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[26]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1872,7 @@ func (x *BatchPutResponse_Result) String() string {
 func (*BatchPutResponse_Result) ProtoMessage() {}
 
 func (x *BatchPutResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[26]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,6 +1900,80 @@ func (x *BatchPutResponse_Result) GetError() *micropb.Error {
 		return x.Error
 	}
 	return nil
+}
+
+// HotKey is a key and how often it was used: by itself, or in a batch. List,
+// DeletePrefix and Watch use no keys.
+type ListHotKeysResponse_HotKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Namespace of the key.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Reads per second.
+	ReadRate float64 `protobuf:"fixed64,3,opt,name=read_rate,json=readRate,proto3" json:"read_rate,omitempty"`
+	// Writes per second.
+	WriteRate     float64 `protobuf:"fixed64,4,opt,name=write_rate,json=writeRate,proto3" json:"write_rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHotKeysResponse_HotKey) Reset() {
+	*x = ListHotKeysResponse_HotKey{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHotKeysResponse_HotKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHotKeysResponse_HotKey) ProtoMessage() {}
+
+func (x *ListHotKeysResponse_HotKey) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHotKeysResponse_HotKey.ProtoReflect.Descriptor instead.
+func (*ListHotKeysResponse_HotKey) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{25, 0}
+}
+
+func (x *ListHotKeysResponse_HotKey) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListHotKeysResponse_HotKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ListHotKeysResponse_HotKey) GetReadRate() float64 {
+	if x != nil {
+		return x.ReadRate
+	}
+	return 0
+}
+
+func (x *ListHotKeysResponse_HotKey) GetWriteRate() float64 {
+	if x != nil {
+		return x.WriteRate
+	}
+	return 0
 }
 
 var File_micro_kv_v1_kv_proto protoreflect.FileDescriptor
@@ -1722,7 +2101,36 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\vTYPE_DELETE\x10\x03\x12\x0f\n" +
 	"\vTYPE_EXPIRE\x10\x04\x12\x0e\n" +
 	"\n" +
-	"TYPE_EVICT\x10\x052\xad\x05\n" +
+	"TYPE_EVICT\x10\x05\"S\n" +
+	"\x15ListNamespacesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\xa3\x01\n" +
+	"\x16ListNamespacesResponse\x126\n" +
+	"\n" +
+	"namespaces\x18\x01 \x03(\v2\x16.micro.kv.v1.NamespaceR\n" +
+	"namespaces\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x10unlisted_backend\x18\x03 \x01(\tR\x0funlistedBackend\"\x80\x01\n" +
+	"\tNamespace\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\abackend\x18\x02 \x01(\tR\abackend\x12\x17\n" +
+	"\x04keys\x18\x03 \x01(\x03H\x00R\x04keys\x88\x01\x01\x12\x19\n" +
+	"\x05bytes\x18\x04 \x01(\x03H\x01R\x05bytes\x88\x01\x01B\a\n" +
+	"\x05_keysB\b\n" +
+	"\x06_bytes\"{\n" +
+	"\x12ListHotKeysRequest\x12\"\n" +
+	"\tnamespace\x18\x01 \x01(\tB\x04\xc0\xaf\x19\x01R\tnamespace\x12+\n" +
+	"\x0eall_namespaces\x18\x02 \x01(\bB\x04\xc0\xaf\x19\x04R\rallNamespaces\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"\xc8\x01\n" +
+	"\x13ListHotKeysResponse\x12;\n" +
+	"\x04keys\x18\x01 \x03(\v2'.micro.kv.v1.ListHotKeysResponse.HotKeyR\x04keys\x1at\n" +
+	"\x06HotKey\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1b\n" +
+	"\tread_rate\x18\x03 \x01(\x01R\breadRate\x12\x1d\n" +
+	"\n" +
+	"write_rate\x18\x04 \x01(\x01R\twriteRate2\xda\x06\n" +
 	"\x02KV\x128\n" +
 	"\x03Get\x12\x17.micro.kv.v1.GetRequest\x1a\x18.micro.kv.v1.GetResponse\x128\n" +
 	"\x03Put\x12\x17.micro.kv.v1.PutRequest\x1a\x18.micro.kv.v1.PutResponse\x12A\n" +
@@ -1733,7 +2141,9 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\bBatchPut\x12\x1c.micro.kv.v1.BatchPutRequest\x1a\x1d.micro.kv.v1.BatchPutResponse\x12;\n" +
 	"\x04List\x12\x18.micro.kv.v1.ListRequest\x1a\x19.micro.kv.v1.ListResponse\x12S\n" +
 	"\fDeletePrefix\x12 .micro.kv.v1.DeletePrefixRequest\x1a!.micro.kv.v1.DeletePrefixResponse\x12@\n" +
-	"\x05Watch\x12\x19.micro.kv.v1.WatchRequest\x1a\x1a.micro.kv.v1.WatchResponse0\x01B2Z0github.com/micro/platform/proto/micro/kv/v1;kvpbb\x06proto3"
+	"\x05Watch\x12\x19.micro.kv.v1.WatchRequest\x1a\x1a.micro.kv.v1.WatchResponse0\x01\x12Y\n" +
+	"\x0eListNamespaces\x12\".micro.kv.v1.ListNamespacesRequest\x1a#.micro.kv.v1.ListNamespacesResponse\x12P\n" +
+	"\vListHotKeys\x12\x1f.micro.kv.v1.ListHotKeysRequest\x1a .micro.kv.v1.ListHotKeysResponseB2Z0github.com/micro/platform/proto/micro/kv/v1;kvpbb\x06proto3"
 
 var (
 	file_micro_kv_v1_kv_proto_rawDescOnce sync.Once
@@ -1748,85 +2158,97 @@ func file_micro_kv_v1_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_micro_kv_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_micro_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_micro_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_micro_kv_v1_kv_proto_goTypes = []any{
-	(WatchResponse_Type)(0),         // 0: micro.kv.v1.WatchResponse.Type
-	(*Item)(nil),                    // 1: micro.kv.v1.Item
-	(*GetRequest)(nil),              // 2: micro.kv.v1.GetRequest
-	(*GetResponse)(nil),             // 3: micro.kv.v1.GetResponse
-	(*PutRequest)(nil),              // 4: micro.kv.v1.PutRequest
-	(*PutResponse)(nil),             // 5: micro.kv.v1.PutResponse
-	(*DeleteRequest)(nil),           // 6: micro.kv.v1.DeleteRequest
-	(*DeleteResponse)(nil),          // 7: micro.kv.v1.DeleteResponse
-	(*IncrementRequest)(nil),        // 8: micro.kv.v1.IncrementRequest
-	(*IncrementResponse)(nil),       // 9: micro.kv.v1.IncrementResponse
-	(*TouchRequest)(nil),            // 10: micro.kv.v1.TouchRequest
-	(*TouchResponse)(nil),           // 11: micro.kv.v1.TouchResponse
-	(*BatchGetRequest)(nil),         // 12: micro.kv.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),        // 13: micro.kv.v1.BatchGetResponse
-	(*BatchPutRequest)(nil),         // 14: micro.kv.v1.BatchPutRequest
-	(*BatchPutResponse)(nil),        // 15: micro.kv.v1.BatchPutResponse
-	(*ListRequest)(nil),             // 16: micro.kv.v1.ListRequest
-	(*ListResponse)(nil),            // 17: micro.kv.v1.ListResponse
-	(*DeletePrefixRequest)(nil),     // 18: micro.kv.v1.DeletePrefixRequest
-	(*DeletePrefixResponse)(nil),    // 19: micro.kv.v1.DeletePrefixResponse
-	(*WatchRequest)(nil),            // 20: micro.kv.v1.WatchRequest
-	(*WatchResponse)(nil),           // 21: micro.kv.v1.WatchResponse
-	nil,                             // 22: micro.kv.v1.Item.MetadataEntry
-	nil,                             // 23: micro.kv.v1.PutRequest.MetadataEntry
-	(*BatchGetResponse_Result)(nil), // 24: micro.kv.v1.BatchGetResponse.Result
-	(*BatchPutRequest_Write)(nil),   // 25: micro.kv.v1.BatchPutRequest.Write
-	nil,                             // 26: micro.kv.v1.BatchPutRequest.Write.MetadataEntry
-	(*BatchPutResponse_Result)(nil), // 27: micro.kv.v1.BatchPutResponse.Result
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
-	(*micropb.Error)(nil),           // 30: micro.Error
+	(WatchResponse_Type)(0),            // 0: micro.kv.v1.WatchResponse.Type
+	(*Item)(nil),                       // 1: micro.kv.v1.Item
+	(*GetRequest)(nil),                 // 2: micro.kv.v1.GetRequest
+	(*GetResponse)(nil),                // 3: micro.kv.v1.GetResponse
+	(*PutRequest)(nil),                 // 4: micro.kv.v1.PutRequest
+	(*PutResponse)(nil),                // 5: micro.kv.v1.PutResponse
+	(*DeleteRequest)(nil),              // 6: micro.kv.v1.DeleteRequest
+	(*DeleteResponse)(nil),             // 7: micro.kv.v1.DeleteResponse
+	(*IncrementRequest)(nil),           // 8: micro.kv.v1.IncrementRequest
+	(*IncrementResponse)(nil),          // 9: micro.kv.v1.IncrementResponse
+	(*TouchRequest)(nil),               // 10: micro.kv.v1.TouchRequest
+	(*TouchResponse)(nil),              // 11: micro.kv.v1.TouchResponse
+	(*BatchGetRequest)(nil),            // 12: micro.kv.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),           // 13: micro.kv.v1.BatchGetResponse
+	(*BatchPutRequest)(nil),            // 14: micro.kv.v1.BatchPutRequest
+	(*BatchPutResponse)(nil),           // 15: micro.kv.v1.BatchPutResponse
+	(*ListRequest)(nil),                // 16: micro.kv.v1.ListRequest
+	(*ListResponse)(nil),               // 17: micro.kv.v1.ListResponse
+	(*DeletePrefixRequest)(nil),        // 18: micro.kv.v1.DeletePrefixRequest
+	(*DeletePrefixResponse)(nil),       // 19: micro.kv.v1.DeletePrefixResponse
+	(*WatchRequest)(nil),               // 20: micro.kv.v1.WatchRequest
+	(*WatchResponse)(nil),              // 21: micro.kv.v1.WatchResponse
+	(*ListNamespacesRequest)(nil),      // 22: micro.kv.v1.ListNamespacesRequest
+	(*ListNamespacesResponse)(nil),     // 23: micro.kv.v1.ListNamespacesResponse
+	(*Namespace)(nil),                  // 24: micro.kv.v1.Namespace
+	(*ListHotKeysRequest)(nil),         // 25: micro.kv.v1.ListHotKeysRequest
+	(*ListHotKeysResponse)(nil),        // 26: micro.kv.v1.ListHotKeysResponse
+	nil,                                // 27: micro.kv.v1.Item.MetadataEntry
+	nil,                                // 28: micro.kv.v1.PutRequest.MetadataEntry
+	(*BatchGetResponse_Result)(nil),    // 29: micro.kv.v1.BatchGetResponse.Result
+	(*BatchPutRequest_Write)(nil),      // 30: micro.kv.v1.BatchPutRequest.Write
+	nil,                                // 31: micro.kv.v1.BatchPutRequest.Write.MetadataEntry
+	(*BatchPutResponse_Result)(nil),    // 32: micro.kv.v1.BatchPutResponse.Result
+	(*ListHotKeysResponse_HotKey)(nil), // 33: micro.kv.v1.ListHotKeysResponse.HotKey
+	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 35: google.protobuf.Duration
+	(*micropb.Error)(nil),              // 36: micro.Error
 }
 var file_micro_kv_v1_kv_proto_depIdxs = []int32{
-	28, // 0: micro.kv.v1.Item.update_time:type_name -> google.protobuf.Timestamp
-	28, // 1: micro.kv.v1.Item.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 2: micro.kv.v1.Item.metadata:type_name -> micro.kv.v1.Item.MetadataEntry
+	34, // 0: micro.kv.v1.Item.update_time:type_name -> google.protobuf.Timestamp
+	34, // 1: micro.kv.v1.Item.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 2: micro.kv.v1.Item.metadata:type_name -> micro.kv.v1.Item.MetadataEntry
 	1,  // 3: micro.kv.v1.GetResponse.item:type_name -> micro.kv.v1.Item
-	29, // 4: micro.kv.v1.PutRequest.ttl:type_name -> google.protobuf.Duration
-	23, // 5: micro.kv.v1.PutRequest.metadata:type_name -> micro.kv.v1.PutRequest.MetadataEntry
-	29, // 6: micro.kv.v1.IncrementRequest.ttl:type_name -> google.protobuf.Duration
-	29, // 7: micro.kv.v1.TouchRequest.ttl:type_name -> google.protobuf.Duration
-	24, // 8: micro.kv.v1.BatchGetResponse.results:type_name -> micro.kv.v1.BatchGetResponse.Result
-	25, // 9: micro.kv.v1.BatchPutRequest.writes:type_name -> micro.kv.v1.BatchPutRequest.Write
-	27, // 10: micro.kv.v1.BatchPutResponse.results:type_name -> micro.kv.v1.BatchPutResponse.Result
+	35, // 4: micro.kv.v1.PutRequest.ttl:type_name -> google.protobuf.Duration
+	28, // 5: micro.kv.v1.PutRequest.metadata:type_name -> micro.kv.v1.PutRequest.MetadataEntry
+	35, // 6: micro.kv.v1.IncrementRequest.ttl:type_name -> google.protobuf.Duration
+	35, // 7: micro.kv.v1.TouchRequest.ttl:type_name -> google.protobuf.Duration
+	29, // 8: micro.kv.v1.BatchGetResponse.results:type_name -> micro.kv.v1.BatchGetResponse.Result
+	30, // 9: micro.kv.v1.BatchPutRequest.writes:type_name -> micro.kv.v1.BatchPutRequest.Write
+	32, // 10: micro.kv.v1.BatchPutResponse.results:type_name -> micro.kv.v1.BatchPutResponse.Result
 	1,  // 11: micro.kv.v1.ListResponse.items:type_name -> micro.kv.v1.Item
 	0,  // 12: micro.kv.v1.WatchResponse.type:type_name -> micro.kv.v1.WatchResponse.Type
 	1,  // 13: micro.kv.v1.WatchResponse.item:type_name -> micro.kv.v1.Item
-	1,  // 14: micro.kv.v1.BatchGetResponse.Result.item:type_name -> micro.kv.v1.Item
-	30, // 15: micro.kv.v1.BatchGetResponse.Result.error:type_name -> micro.Error
-	29, // 16: micro.kv.v1.BatchPutRequest.Write.ttl:type_name -> google.protobuf.Duration
-	26, // 17: micro.kv.v1.BatchPutRequest.Write.metadata:type_name -> micro.kv.v1.BatchPutRequest.Write.MetadataEntry
-	30, // 18: micro.kv.v1.BatchPutResponse.Result.error:type_name -> micro.Error
-	2,  // 19: micro.kv.v1.KV.Get:input_type -> micro.kv.v1.GetRequest
-	4,  // 20: micro.kv.v1.KV.Put:input_type -> micro.kv.v1.PutRequest
-	6,  // 21: micro.kv.v1.KV.Delete:input_type -> micro.kv.v1.DeleteRequest
-	8,  // 22: micro.kv.v1.KV.Increment:input_type -> micro.kv.v1.IncrementRequest
-	10, // 23: micro.kv.v1.KV.Touch:input_type -> micro.kv.v1.TouchRequest
-	12, // 24: micro.kv.v1.KV.BatchGet:input_type -> micro.kv.v1.BatchGetRequest
-	14, // 25: micro.kv.v1.KV.BatchPut:input_type -> micro.kv.v1.BatchPutRequest
-	16, // 26: micro.kv.v1.KV.List:input_type -> micro.kv.v1.ListRequest
-	18, // 27: micro.kv.v1.KV.DeletePrefix:input_type -> micro.kv.v1.DeletePrefixRequest
-	20, // 28: micro.kv.v1.KV.Watch:input_type -> micro.kv.v1.WatchRequest
-	3,  // 29: micro.kv.v1.KV.Get:output_type -> micro.kv.v1.GetResponse
-	5,  // 30: micro.kv.v1.KV.Put:output_type -> micro.kv.v1.PutResponse
-	7,  // 31: micro.kv.v1.KV.Delete:output_type -> micro.kv.v1.DeleteResponse
-	9,  // 32: micro.kv.v1.KV.Increment:output_type -> micro.kv.v1.IncrementResponse
-	11, // 33: micro.kv.v1.KV.Touch:output_type -> micro.kv.v1.TouchResponse
-	13, // 34: micro.kv.v1.KV.BatchGet:output_type -> micro.kv.v1.BatchGetResponse
-	15, // 35: micro.kv.v1.KV.BatchPut:output_type -> micro.kv.v1.BatchPutResponse
-	17, // 36: micro.kv.v1.KV.List:output_type -> micro.kv.v1.ListResponse
-	19, // 37: micro.kv.v1.KV.DeletePrefix:output_type -> micro.kv.v1.DeletePrefixResponse
-	21, // 38: micro.kv.v1.KV.Watch:output_type -> micro.kv.v1.WatchResponse
-	29, // [29:39] is the sub-list for method output_type
-	19, // [19:29] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	24, // 14: micro.kv.v1.ListNamespacesResponse.namespaces:type_name -> micro.kv.v1.Namespace
+	33, // 15: micro.kv.v1.ListHotKeysResponse.keys:type_name -> micro.kv.v1.ListHotKeysResponse.HotKey
+	1,  // 16: micro.kv.v1.BatchGetResponse.Result.item:type_name -> micro.kv.v1.Item
+	36, // 17: micro.kv.v1.BatchGetResponse.Result.error:type_name -> micro.Error
+	35, // 18: micro.kv.v1.BatchPutRequest.Write.ttl:type_name -> google.protobuf.Duration
+	31, // 19: micro.kv.v1.BatchPutRequest.Write.metadata:type_name -> micro.kv.v1.BatchPutRequest.Write.MetadataEntry
+	36, // 20: micro.kv.v1.BatchPutResponse.Result.error:type_name -> micro.Error
+	2,  // 21: micro.kv.v1.KV.Get:input_type -> micro.kv.v1.GetRequest
+	4,  // 22: micro.kv.v1.KV.Put:input_type -> micro.kv.v1.PutRequest
+	6,  // 23: micro.kv.v1.KV.Delete:input_type -> micro.kv.v1.DeleteRequest
+	8,  // 24: micro.kv.v1.KV.Increment:input_type -> micro.kv.v1.IncrementRequest
+	10, // 25: micro.kv.v1.KV.Touch:input_type -> micro.kv.v1.TouchRequest
+	12, // 26: micro.kv.v1.KV.BatchGet:input_type -> micro.kv.v1.BatchGetRequest
+	14, // 27: micro.kv.v1.KV.BatchPut:input_type -> micro.kv.v1.BatchPutRequest
+	16, // 28: micro.kv.v1.KV.List:input_type -> micro.kv.v1.ListRequest
+	18, // 29: micro.kv.v1.KV.DeletePrefix:input_type -> micro.kv.v1.DeletePrefixRequest
+	20, // 30: micro.kv.v1.KV.Watch:input_type -> micro.kv.v1.WatchRequest
+	22, // 31: micro.kv.v1.KV.ListNamespaces:input_type -> micro.kv.v1.ListNamespacesRequest
+	25, // 32: micro.kv.v1.KV.ListHotKeys:input_type -> micro.kv.v1.ListHotKeysRequest
+	3,  // 33: micro.kv.v1.KV.Get:output_type -> micro.kv.v1.GetResponse
+	5,  // 34: micro.kv.v1.KV.Put:output_type -> micro.kv.v1.PutResponse
+	7,  // 35: micro.kv.v1.KV.Delete:output_type -> micro.kv.v1.DeleteResponse
+	9,  // 36: micro.kv.v1.KV.Increment:output_type -> micro.kv.v1.IncrementResponse
+	11, // 37: micro.kv.v1.KV.Touch:output_type -> micro.kv.v1.TouchResponse
+	13, // 38: micro.kv.v1.KV.BatchGet:output_type -> micro.kv.v1.BatchGetResponse
+	15, // 39: micro.kv.v1.KV.BatchPut:output_type -> micro.kv.v1.BatchPutResponse
+	17, // 40: micro.kv.v1.KV.List:output_type -> micro.kv.v1.ListResponse
+	19, // 41: micro.kv.v1.KV.DeletePrefix:output_type -> micro.kv.v1.DeletePrefixResponse
+	21, // 42: micro.kv.v1.KV.Watch:output_type -> micro.kv.v1.WatchResponse
+	23, // 43: micro.kv.v1.KV.ListNamespaces:output_type -> micro.kv.v1.ListNamespacesResponse
+	26, // 44: micro.kv.v1.KV.ListHotKeys:output_type -> micro.kv.v1.ListHotKeysResponse
+	33, // [33:45] is the sub-list for method output_type
+	21, // [21:33] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_micro_kv_v1_kv_proto_init() }
@@ -1834,13 +2256,14 @@ func file_micro_kv_v1_kv_proto_init() {
 	if File_micro_kv_v1_kv_proto != nil {
 		return
 	}
+	file_micro_kv_v1_kv_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_micro_kv_v1_kv_proto_rawDesc), len(file_micro_kv_v1_kv_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
