@@ -18,9 +18,9 @@ import (
 )
 
 // access writes a line for each call: what is our fault as an error, refusals and
-// slow calls as info, all others for debugging, also the answers that a key is not
-// there, is there, or has moved. Of an internal error that no handler has written for its
-// caller, the caller is told no more than the trace ID under which the log has it.
+// slow calls as info, all others for debugging: those that rpcerr.Answered. Of an internal
+// error that no handler has written for its caller, the caller is told no more than the
+// trace ID under which the log has it.
 func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
@@ -56,15 +56,13 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 }
 
 func levelOf(err error, slow bool) slog.Level {
-	switch rpcerr.Code(err) {
-	case codes.OK, codes.Canceled, codes.NotFound, codes.AlreadyExists, codes.Aborted:
-		if slow {
-			return slog.LevelInfo
-		}
-		return slog.LevelDebug
+	switch code := rpcerr.Code(err); code {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return slog.LevelError
 	default:
+		if rpcerr.Answered(code) && !slow {
+			return slog.LevelDebug
+		}
 		return slog.LevelInfo
 	}
 }

@@ -47,8 +47,19 @@ func HTTP(c codes.Code) int {
 	return table[codes.Unknown].http
 }
 
-// byName finds a code by its name.
-func byName(name string) (codes.Code, bool) {
+// Answered tells whether a call that has ended with c got an answer, if only that
+// something is not there, is there, or has moved; or its caller has left. All others were
+// refused, or have failed.
+func Answered(c codes.Code) bool {
+	switch c {
+	case codes.OK, codes.Canceled, codes.NotFound, codes.AlreadyExists, codes.Aborted:
+		return true
+	}
+	return false
+}
+
+// ByName finds a code by its name, and returns Unknown for what is none.
+func ByName(name string) (codes.Code, bool) {
 	for c, row := range table {
 		if row.name == name {
 			return codes.Code(c), true

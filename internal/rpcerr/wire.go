@@ -150,7 +150,7 @@ func (e *Error) learn(detail proto.Message) {
 
 // fromMicro trusts the name of the code before the HTTP status, which several share.
 func fromMicro(m *merrors.Error) *Error {
-	code, ok := byName(m.GetStatus())
+	code, ok := ByName(m.GetStatus())
 	if !ok {
 		code = FromHTTP(int(m.GetCode()))
 	}
