@@ -19,19 +19,11 @@ func method(c *reflection.Contract, service, name string) (protoreflect.MethodDe
 	if m == nil {
 		var have []string
 		for _, m := range c.Methods() {
-			have = append(have, label(c, m))
+			have = append(have, c.Name(m))
 		}
 		return nil, usage("%s has no method %q%s (have %s)", service, name, didYouMean(name, have), strings.Join(have, ", "))
 	}
 	return m, nil
-}
-
-// label is the shortest name of m that names no other method.
-func label(c *reflection.Contract, m protoreflect.MethodDescriptor) string {
-	if same, err := c.Method(reflection.Endpoint(m)); err == nil && same == m {
-		return reflection.Endpoint(m)
-	}
-	return strings.TrimPrefix(reflection.Path(m), "/")
 }
 
 // methodRow is a method as JSON.
@@ -48,7 +40,7 @@ func (a *app) printMethods(cmd *cli.Command, c *reflection.Contract) {
 		rows := []methodRow{} // not null in JSON
 		for _, m := range c.Methods() {
 			rows = append(rows, methodRow{
-				label(c, m), reflection.Path(m), m.IsStreamingClient(), m.IsStreamingServer(),
+				c.Name(m), reflection.Path(m), m.IsStreamingClient(), m.IsStreamingServer(),
 				json.RawMessage(reflection.Skeleton(m.Input())),
 			})
 		}
@@ -57,7 +49,7 @@ func (a *app) printMethods(cmd *cli.Command, c *reflection.Contract) {
 	}
 	t := a.table("METHOD", "KIND", "REQUEST")
 	for _, m := range c.Methods() {
-		t.row(label(c, m), reflection.Kind(m), reflection.Skeleton(m.Input()))
+		t.row(c.Name(m), reflection.Kind(m), reflection.Skeleton(m.Input()))
 	}
 	t.flush()
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/micro/platform/internal/certs"
+	"github.com/micro/platform/internal/client"
 )
 
 const (
@@ -36,21 +37,9 @@ type answer struct {
 	sample   *sample // nil: it has told no metrics
 }
 
-// newTransport returns one that asks whom it is told to: by no proxy. Its connections
-// are kept for the next look.
 func newTransport(secure *certs.Source) *http.Transport {
-	var d net.Dialer
-	t := &http.Transport{
-		DialContext: d.DialContext, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConnsPerHost: 2, IdleConnTimeout: unwatched + lookWatched + patience,
-	}
-	if secure != nil {
-		t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conf := secure.Config().Clone()
-			conf.NextProtos = []string{"http/1.1"} // who offers none is taken for a gRPC client
-			return (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
-		}
-	}
+	t := client.HTTP(secure)
+	t.MaxIdleConnsPerHost, t.IdleConnTimeout = 2, unwatched+lookWatched+patience
 	return t
 }
 

@@ -172,7 +172,7 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 		}
 	}
 	h := &Host{
-		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c,
+		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c, secure: secure,
 		client: client.New(reg, secure, log), metrics: prometheus.NewRegistry(), failed: failed,
 	}
 	// Calls in flight and work under way end when the host says so, not with ctx.

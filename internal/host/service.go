@@ -20,6 +20,7 @@ import (
 	"go-micro.dev/v5/server"
 
 	"github.com/micro/platform/internal/backup"
+	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/datadir"
 	"github.com/micro/platform/internal/page"
 	"github.com/micro/platform/internal/port"
@@ -57,6 +58,7 @@ type Host struct {
 	conf    config
 	port    *port.Server
 	client  client.Client
+	secure  *certs.Source // to call by TLS; nil: without
 	metrics *prometheus.Registry
 	ready   readiness
 	ctx     context.Context //nolint:containedctx // that of Go
@@ -80,17 +82,20 @@ func (h *Host) Metrics() prometheus.Registerer { return h.metrics }
 // Handle serves a pattern of http.ServeMux on the service's port.
 func (h *Host) Handle(pattern string, handler http.Handler) { h.port.HandleHTTP(pattern, handler) }
 
+// Secure is what other services are called with by TLS, nil without.
+func (h *Host) Secure() *certs.Source { return h.secure }
+
 // Pages serves the pages of the service at /, and tells the console of them.
-func (h *Host) Pages(c page.Config) error {
+func (h *Host) Pages(c page.Config) (*page.Site, error) {
 	c.Feature, c.Caller, c.Log = strings.TrimSuffix(h.Name, "-srv"), h.port, h.Log
 	site, err := page.New(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for pattern, handler := range site.Handlers() {
 		h.Handle(pattern, handler)
 	}
-	return h.port.Init(server.Metadata(map[string]string{"pages": "/"}))
+	return site, h.port.Init(server.Metadata(map[string]string{"pages": "/"}))
 }
 
 // Ready adds a condition of readiness. The check says what the service waits for; it

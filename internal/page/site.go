@@ -263,6 +263,11 @@ func (s *Site) post(v View) http.Handler {
 	})
 }
 
+// Fail shows why something at the address of no view did not work.
+func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.answer(w, s.request(r), View{}, Content{}, err)
+}
+
 func (s *Site) file(v View) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		r := s.request(hr)
@@ -389,9 +394,12 @@ type frame struct {
 }
 
 func (s *Site) frame(r *Request, c Content, main template.HTML) frame {
-	f := frame{Title: c.Title, Site: s.conf.Title, Home: "./", Assets: "assets/", Crumbs: c.Crumbs, Main: main}
+	up := strings.Repeat("../", strings.Count(r.URL.Path[1:], "/")) // of a page that is not there
+	f := frame{Title: c.Title, Site: s.conf.Title, Home: up + "./", Assets: up + "assets/", Crumbs: c.Crumbs, Main: main}
 	if s.conf.Nav != nil {
-		f.Nav = s.conf.Nav(r.Request)
+		for _, l := range s.conf.Nav(r.Request) {
+			f.Nav = append(f.Nav, Link{up + l.Href, l.Text, l.Current})
+		}
 	} else if nav := readNav(r.Header, s.conf.Feature); nav != nil {
 		f.Nav, f.Home, f.Assets = nav, "../", "../assets/"
 	}

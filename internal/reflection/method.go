@@ -49,6 +49,14 @@ func (c *Contract) Method(name string) (protoreflect.MethodDescriptor, error) {
 	return found, nil
 }
 
+// Name is the shortest name of m that names no other method.
+func (c *Contract) Name(m protoreflect.MethodDescriptor) string {
+	if same, err := c.Method(Endpoint(m)); err == nil && same == m {
+		return Endpoint(m)
+	}
+	return strings.TrimPrefix(Path(m), "/")
+}
+
 // Endpoint is what go-micro calls a method: KV.Get.
 func Endpoint(m protoreflect.MethodDescriptor) string {
 	return string(m.Parent().Name() + "." + m.Name())

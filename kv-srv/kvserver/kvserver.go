@@ -8,6 +8,7 @@ import (
 
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/page"
 	"github.com/micro/platform/kv-srv/internal/hot"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
@@ -23,5 +24,12 @@ func start(ctx context.Context, h *host.Host) error {
 		return err // nil: the settings have it
 	}
 	h.Ready("store", s.Ready)
+	pages, err := page.Config()
+	if err != nil {
+		return err
+	}
+	if _, err := h.Pages(pages); err != nil {
+		return err
+	}
 	return kvpb.RegisterKVHandler(h.Server(), handler.New(s, hot.New(time.Now, rand.Uint32)))
 }

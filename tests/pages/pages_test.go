@@ -1,0 +1,109 @@
+// Package pages_test looks at every page with Chromium, as people do.
+package pages_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/micro/platform/internal/console"
+	"github.com/micro/platform/internal/host/hosttest"
+	"github.com/micro/platform/kv-srv/kvclient"
+	"github.com/micro/platform/kv-srv/kvserver"
+)
+
+// platform runs kv-srv and the console, with something to look at.
+func platform(t *testing.T) (*hosttest.Platform, *kvclient.Client, string) {
+	t.Helper()
+	p := hosttest.Run(t, nil, kvserver.Service(), console.Service())
+	kv := kvclient.New(p.Client)
+	for key, value := range samples() {
+		put(t, kv, key, value)
+	}
+	return p, kv, "http://" + p.Address("console")
+}
+
+func put(t *testing.T, kv *kvclient.Client, key, value string, opts ...kvclient.PutOption) uint64 {
+	t.Helper()
+	version, err := kv.Put(t.Context(), key, []byte(value), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+const (
+	script = `<script>document.title = "pwned"</script><img src=x onerror="document.title='pwned'">`
+	rtl    = "user/\u202egnp.exe\u202c/\u0645\u0631\u062d\u0628\u0627"
+)
+
+// samples are items of each kind: harmless ones, and such as try to be something else.
+func samples() map[string]string {
+	return map[string]string{
+		"greeting":                         "hello",
+		"config/billing/limits":            `{"currency":"EUR","daily":{"soft":1000,"hard":2500},"notify":["ops@example.com"]}`,
+		"config/billing/template":          "Dear customer,\n\nyour invoice is ready.\n",
+		"session/7f3a":                     "\x00\x01\x02\xff\xfe binary",
+		script:                             script,
+		rtl:                                "\u202e reversed \u202c",
+		strings.Repeat("k\U0001F600", 204): "a key of 1020 bytes",
+		"large":                            strings.Repeat("0123456789abcdef", 1<<16),
+		"empty":                            "",
+		"new\nline\r\n\tand \x00 nul":      "a key with control characters",
+	}
+}
+
+// every is the pages, below the console.
+func every() []string {
+	item := func(page, key string, more ...string) string {
+		return "kv/" + page + "?" + url.Values{"namespace": {"default"}, "key": {key}}.Encode() + strings.Join(more, "")
+	}
+	all := []string{
+		"", "?sort=-calls", "service?name=kv-srv", "service?name=console", "call?service=kv-srv&method=KV.Get", "call?service=kv-srv&method=KV.Watch",
+		"kv/", "kv/keys?namespace=default", "kv/keys?namespace=default&prefix=config%2F", "kv/keys?namespace=none", "kv/keys?namespace=default&prefix=none",
+		"kv/edit?namespace=default", "kv/watch", "kv/hot", "kv/hot?namespace=default", "kv/delete?namespace=default", "kv/ttl?key=greeting", "kv/docs",
+		item("edit", "greeting"), item("edit", "session/7f3a"), item("delete", "greeting"),
+	}
+	for key := range samples() {
+		all = append(all, item("item", key))
+	}
+	all = append(all, item("item", "config/billing/limits", "&as=hex"), item("item", "config/billing/limits", "&as=text"))
+	slices.Sort(all)
+	return all
+}
+
+func TestEveryPage(t *testing.T) {
+	b, axe := browser(t), axeSource(t)
+	_, _, base := platform(t)
+	for _, l := range looks() {
+		t.Run(l.name, func(t *testing.T) {
+			for _, path := range every() {
+				tb := open(t, b, l, base+"/"+path)
+				if path == "" {
+					tb.await(`document.querySelectorAll("tbody tr").length >= 2`, 10*time.Second)
+				}
+				tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])
+				if title := is[string](tb, `document.title`); title == "pwned" || title == "" {
+					t.Errorf("%s: the title is %q", path, title)
+				}
+				if h := is[string](tb, `document.querySelector("h1")?.innerText ?? ""`); h == "" || h == "That did not work" {
+					t.Errorf("%s: the page says %s", path, is[string](tb, `document.body.innerText`))
+				}
+				if over := is[int](tb, `document.scrollingElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+					t.Errorf("%s: %d pixels too wide", path, over)
+				}
+				if l.script {
+					for _, v := range tb.axe(axe) {
+						t.Errorf("%s: %s", path, v)
+					}
+				}
+				if logged := tb.logged(); len(logged) > 0 {
+					t.Errorf("%s: the console has %q", path, logged)
+				}
+				tb.close()
+			}
+		})
+	}
+}
