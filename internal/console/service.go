@@ -103,7 +103,12 @@ func charts(history []fleet.Point) (calls, took page.Chart) {
 	for i, p := range history {
 		times[i] = p.Time
 	}
-	milliseconds := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	milliseconds := func(d time.Duration) float64 {
+		if d == 0 { // nobody has called
+			return math.NaN()
+		}
+		return float64(d) / float64(time.Millisecond)
+	}
 	calls = page.Chart{ID: "calls", Title: "Calls", Unit: "/s", Times: times, Series: []page.Series{
 		series("calls", func(l fleet.Load) float64 { return l.Calls }),
 		series("errors", func(l fleet.Load) float64 { return l.Errors }),

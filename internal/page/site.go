@@ -397,11 +397,13 @@ func (s *Site) frame(r *Request, c Content, main template.HTML) frame {
 	up := strings.Repeat("../", strings.Count(r.URL.Path[1:], "/")) // of a page that is not there
 	f := frame{Title: c.Title, Site: s.conf.Title, Home: up + "./", Assets: up + "assets/", Crumbs: c.Crumbs, Main: main}
 	if s.conf.Nav != nil {
+		f.Nav = []Link{{f.Home, home, true}}
 		for _, l := range s.conf.Nav(r.Request) {
 			f.Nav = append(f.Nav, Link{up + l.Href, l.Text, l.Current})
 		}
 	} else if nav := readNav(r.Header, s.conf.Feature); nav != nil {
-		f.Nav, f.Home, f.Assets = nav, "../", "../assets/"
+		f.Home, f.Assets = "../", "../assets/"
+		f.Nav = append([]Link{{f.Home, home, false}}, nav...)
 	}
 	here := strings.TrimPrefix(r.URL.Path, "/")
 	for _, v := range s.conf.Views {
@@ -433,6 +435,9 @@ func readNav(h http.Header, feature string) []Link {
 }
 
 const maxNav = 100
+
+// home is what the console's own pages are called among the features.
+const home = "services"
 
 // viewer tells those apart who may see different things.
 func viewer(r *http.Request) string {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/internal/handler"
-	"github.com/micro/platform/kv-srv/internal/page"
 	"github.com/micro/platform/kv-srv/internal/hot"
+	"github.com/micro/platform/kv-srv/internal/page"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 

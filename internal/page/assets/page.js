@@ -79,6 +79,7 @@ function charts() {
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
+const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 function draw(figure, values) {
   for (const svg of figure.querySelectorAll("svg")) svg.remove();
   const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
@@ -87,9 +88,9 @@ function draw(figure, values) {
     height: 170,
     legend: { live: true },
     cursor: { y: false },
-    axes: [axis, { ...axis, size: 56, values: (_, all) => all.map((v) => v + values.unit) }],
+    axes: [{ ...axis, values: (_, all) => all.map(clock) }, { ...axis, size: 56, values: (_, all) => all.map((v) => v + values.unit) }],
     scales: { y: { range: (_, min, max) => [Math.min(0, min), max > 0 ? max * 1.1 : 1] } },
-    series: [{}, ...values.names.map((label, i) => ({ label, stroke: color("--line" + (i + 1)), width: 1.5, value: (_, v) => (v === null || v === undefined ? "–" : v.toPrecision(3) + values.unit) }))],
+    series: [{ label: "UTC", value: (_, v) => (v === null || v === undefined ? "–" : clock(v)) }, ...values.names.map((label, i) => ({ label, stroke: color("--line" + (i + 1)), width: 1.5, points: { show: false }, value: (_, v) => (v === null || v === undefined ? "–" : v.toPrecision(3) + values.unit) }))],
   }, values.data, figure);
 }
 function redraw() {

@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -27,7 +28,7 @@ const (
 	fieldFile     = "file"
 	fieldTTL      = "ttl"
 	fieldMetadata = "metadata"
-	fieldEncoding = "encoding"   // of the value: text, hex or file
+	fieldEncoding = "encoding"   // of the value: text, json, hex or file
 	fieldVersion  = "if_version" // that the editor has seen; 0: there was no item
 	fieldShown    = "ttl_shown"  // what stood in the field ttl
 	fieldExpires  = "expires"    // when the item was to end
@@ -107,6 +108,8 @@ func fileHelp(value []byte) string {
 func valueFields(r *page.Request, value []byte) []page.Field {
 	encoding := asText
 	switch {
+	case r.Get(asForm) == "" && forms(value)[0] == asJSON, r.Get(asForm) == asJSON:
+		encoding = asJSON
 	case r.Get(asForm) != asHex && printable.Text(string(value)):
 	case len(value) > maxEdit:
 		encoding = asFile
@@ -115,7 +118,7 @@ func valueFields(r *page.Request, value []byte) []page.Field {
 	}
 	f := valueField(encoding)
 	switch encoding {
-	case asText:
+	case asText, asJSON:
 		f.Value = string(value)
 	case asHex:
 		f.Value = spaced(value)
@@ -128,6 +131,8 @@ func valueField(encoding string) page.Field {
 	switch encoding {
 	case asHex:
 		f.Label, f.Help = "Value, in hexadecimal digits", "Spaces and lines do not matter."
+	case asJSON:
+		f.Label, f.Help = "Value, in JSON", "What is no JSON is not saved."
 	case asFile:
 		f.Kind = "hidden"
 	}
@@ -243,6 +248,11 @@ func sentValue(ctx context.Context, r *page.Request) ([]byte, error) {
 	switch encoding := r.Field(fieldEncoding); encoding {
 	case asText:
 		return []byte(text), nil
+	case asJSON:
+		if err := json.Unmarshal([]byte(text), new(any)); err != nil {
+			return nil, rpcerr.Invalid(fieldValue, "%v: save it as text if it need not be JSON", err)
+		}
+		return []byte(text), nil
 	case asHex:
 		b, err := hex.DecodeString(strings.Join(strings.Fields(text), ""))
 		if err != nil {
@@ -253,7 +263,7 @@ func sentValue(ctx context.Context, r *page.Request) ([]byte, error) {
 		old, err := get(ctx, r)
 		return old.GetValue(), err
 	default:
-		return nil, rpcerr.Invalid(fieldEncoding, "want text, hex or file")
+		return nil, rpcerr.Invalid(fieldEncoding, "want text, json, hex or file")
 	}
 }
 
