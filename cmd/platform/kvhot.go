@@ -34,7 +34,7 @@ func (a *app) runKVHot(ctx context.Context, cmd *cli.Command, kv *kvclient.Clien
 		return err
 	}
 	if asJSON(cmd) {
-		a.json(jsonHotKeys(keys))
+		a.json(newJSONHotKeys(keys))
 		return nil
 	}
 	t := a.table("NAMESPACE", "KEY", "READS/S", "WRITES/S")
@@ -45,7 +45,11 @@ func (a *app) runKVHot(ctx context.Context, cmd *cli.Command, kv *kvclient.Clien
 	return nil
 }
 
-// jsonHotKey is a hot key as JSON.
+// jsonHotKeys is hot keys as JSON.
+type jsonHotKeys struct {
+	Keys []jsonHotKey `json:"keys"`
+}
+
 type jsonHotKey struct {
 	Namespace string  `json:"namespace"`
 	Key       string  `json:"key"`
@@ -53,10 +57,10 @@ type jsonHotKey struct {
 	WriteRate float64 `json:"writeRate"`
 }
 
-func jsonHotKeys(keys []kvclient.HotKey) []jsonHotKey {
+func newJSONHotKeys(keys []kvclient.HotKey) jsonHotKeys {
 	rows := make([]jsonHotKey, len(keys))
 	for i, k := range keys {
 		rows[i] = jsonHotKey{k.Namespace, k.Key, k.Reads, k.Writes}
 	}
-	return rows
+	return jsonHotKeys{rows}
 }

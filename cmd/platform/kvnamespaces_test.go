@@ -54,7 +54,7 @@ func TestKVNamespacesUnlisted(t *testing.T) {
 func TestKVHot(t *testing.T) {
 	c := newCommand(t)
 	c.want(c.run("kv", "hot"), 0, "NAMESPACE  KEY  READS/S  WRITES/S\n", "")
-	c.want(c.run("kv", "hot", "-o", "json"), 0, "[]\n", "")
+	c.want(c.run("kv", "hot", "-o", "json"), 0, `{"keys":[]}`+"\n", "")
 	c.run("kv", "put", "a", "v")
 	for range 3 {
 		c.run("kv", "get", "a")
@@ -80,14 +80,16 @@ func TestKVHot(t *testing.T) {
 	}
 	c.want(c.run("kv", "hot", "--limit", "101"), 7, "", "error: invalid_argument: list hot keys: limit: 101, want 1 to 100, or 0 for 20")
 	c.want(c.run("kv", "hot", "--all", "--namespace", "billing"), 2, "", "takes one of --all and --namespace")
-	var keys []struct {
-		Namespace, Key      string
-		ReadRate, WriteRate float64
+	var hot struct {
+		Keys []struct {
+			Namespace, Key      string
+			ReadRate, WriteRate float64
+		}
 	}
-	if err := json.Unmarshal([]byte(c.run("kv", "hot", "-o", "json").out), &keys); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal([]byte(c.run("kv", "hot", "-o", "json").out), &hot); err != nil || len(hot.Keys) == 0 {
+		t.Fatalf("got %+v, %v", hot, err)
 	}
-	if k := keys[0]; k.Key != "a" || k.ReadRate <= 0 || k.WriteRate <= 0 || k.WriteRate >= k.ReadRate {
+	if k := hot.Keys[0]; k.Key != "a" || k.ReadRate <= 0 || k.WriteRate <= 0 || k.WriteRate >= k.ReadRate {
 		t.Errorf("got %+v, want a with three times as many reads as writes", k)
 	}
 }
