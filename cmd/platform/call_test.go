@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,8 +106,11 @@ Echo.Collect       client stream  {"text":""}
 	if err := json.Unmarshal([]byte(r.out), &rows); err != nil || len(rows) == 0 {
 		t.Fatalf("%s: %v", r.out, err)
 	}
-	got := rows[len(rows)-2]
-	if got.Method != "KV.Watch" || got.Path != "/micro.kv.v1.KV/Watch" || !got.ServerStreaming || got.ClientStreaming {
+	i := slices.IndexFunc(rows, func(row methodRow) bool { return row.Method == "KV.Watch" })
+	if i < 0 {
+		t.Fatalf("no KV.Watch: %s", r.out)
+	}
+	if got := rows[i]; got.Path != "/micro.kv.v1.KV/Watch" || !got.ServerStreaming || got.ClientStreaming {
 		t.Errorf("got %+v", got)
 	}
 	// Each skeleton is a request.

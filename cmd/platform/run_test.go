@@ -27,11 +27,18 @@ type command struct {
 // newCommand runs kv-srv and echo-srv, and returns what finds them in their registry.
 func newCommand(t *testing.T) command {
 	t.Helper()
-	p := hosttest.Run(t, nil, kvserver.Service(), echo.Service(&echo.Handler{}))
+	c, _ := newCommandOf(t, nil)
+	return c
+}
+
+// newCommandOf is newCommand with settings of the services, which it returns as well.
+func newCommandOf(t *testing.T, env map[string]string) (command, *hosttest.Platform) {
+	t.Helper()
+	p := hosttest.Run(t, env, kvserver.Service(), echo.Service(&echo.Handler{}))
 	return command{t, process{
 		stdin: strings.NewReader(""), stdinTerminal: true, getenv: func(string) string { return "" },
 		registry: p.Registry, services: services(),
-	}}
+	}}, p
 }
 
 // run runs a command line to its end.

@@ -73,3 +73,23 @@ func ExampleClient_Watch() {
 		fmt.Println(event.Type, event.Item.Key)
 	}
 }
+
+// What is kept where, and which keys are used most.
+func ExampleClient_Namespaces() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client())
+
+	for n, err := range kv.Namespaces(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s in %s: %d keys\n", n.Name, n.Backend, n.Keys)
+	}
+	keys, err := kv.HotKeys(ctx, kvclient.AllNamespaces(), kvclient.MaxKeys(10))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, k := range keys {
+		fmt.Printf("%s/%s: %.1f reads and %.1f writes in a second\n", k.Namespace, k.Key, k.Reads, k.Writes)
+	}
+}

@@ -21,6 +21,14 @@ type (
 	// ListOption is KeysOnly or SaveVersion.
 	ListOption interface{ list(*listing) }
 
+	// NamespacesOption is SaveUnlisted.
+	NamespacesOption interface{ namespaces(*namespaceListing) }
+
+	// HotKeysOption is AllNamespaces or MaxKeys.
+	HotKeysOption interface {
+		hotKeys(*kvpb.ListHotKeysRequest)
+	}
+
 	// WatchOption is FromVersion or WithProgress.
 	WatchOption interface{ watch(*watching) }
 )
@@ -78,6 +86,29 @@ type listing struct {
 	keysOnly bool
 	version  *uint64
 }
+
+// SaveUnlisted sets *backend, before the first namespace, to the backend of all that the
+// settings of the service do not name, if it cannot list them. "": all are listed.
+func SaveUnlisted(backend *string) NamespacesOption { return saveUnlisted{backend} }
+
+type saveUnlisted struct{ to *string }
+
+func (s saveUnlisted) namespaces(l *namespaceListing) { l.unlisted = s.to }
+
+// namespaceListing is what options say about Namespaces.
+type namespaceListing struct{ unlisted *string }
+
+// AllNamespaces asks for the keys of all namespaces, and not of one.
+func AllNamespaces() HotKeysOption { return allNamespaces{} }
+
+type allNamespaces struct{}
+
+func (allNamespaces) hotKeys(r *kvpb.ListHotKeysRequest) { r.Namespace, r.AllNamespaces = "", true }
+
+// MaxKeys bounds how many keys are returned, up to 100; 0: 20.
+type MaxKeys int32
+
+func (m MaxKeys) hotKeys(r *kvpb.ListHotKeysRequest) { r.Limit = int32(m) }
 
 // FromVersion begins with the changes after a version: one that SaveVersion set, or that
 // of the last Event. 0: with what changes from now on.

@@ -2,17 +2,33 @@ package handler_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
+// served returns a handler over an empty memory store, as the service has it.
+func served(b *testing.B) *handler.Handler {
+	b.Helper()
+	s := memory.Open(memory.Options{})
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return handler.New(s, hot.New(time.Now, rand.Uint32))
+}
+
 // BenchmarkGet gets an item of 100 bytes in memory, of several in turn.
 func BenchmarkGet(b *testing.B) {
-	h := open(b, memory.Options{})
+	h := served(b)
 	reqs := make([]*kvpb.GetRequest, 1000)
 	for i := range reqs {
 		key := fmt.Sprintf("bench/%d", i)
@@ -31,7 +47,7 @@ func BenchmarkGet(b *testing.B) {
 // BenchmarkBatchGet gets 100 items of 100 bytes in memory, from the request's bytes to
 // those of the response.
 func BenchmarkBatchGet(b *testing.B) {
-	h := open(b, memory.Options{})
+	h := served(b)
 	req := &kvpb.BatchGetRequest{}
 	for i := range 100 {
 		key := fmt.Sprintf("bench/%d", i)

@@ -40,7 +40,7 @@ func TestListHotKeys(t *testing.T) {
 	now = now.Add(10 * time.Second)
 	key := func(namespace, key string, reads, writes float64) *kvpb.ListHotKeysResponse_HotKey {
 		return &kvpb.ListHotKeysResponse_HotKey{
-			Namespace: namespace, Key: key, ReadRate: reads * hot.OneOf / 10, WriteRate: writes * hot.OneOf / 10,
+			Namespace: namespace, Key: key, ReadRate: reads / 10, WriteRate: writes / 10,
 		}
 	}
 	want := []*kvpb.ListHotKeysResponse_HotKey{

@@ -1,12 +1,16 @@
 package handler_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/micro/platform/internal/rpcerr"
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/apart"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
@@ -39,6 +43,36 @@ func TestListNamespaces(t *testing.T) {
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// FuzzNamespacesToken makes up what a token goes on after: it is refused, or a namespace.
+func FuzzNamespacesToken(f *testing.F) {
+	h := alsoIn(f, alsoIn(f, open(f, memory.Options{}), "b"), "c")
+	first := must[*kvpb.ListNamespacesResponse](f, h, &kvpb.ListNamespacesRequest{PageSize: 1})
+	token, err := base64.RawURLEncoding.DecodeString(first.GetNextPageToken())
+	if err != nil {
+		f.Fatal(err)
+	}
+	mark := strings.TrimSuffix(string(token), "b")
+	for _, name := range []string{"", "a", "b", "c", "B", "b\x00", "\xff", strings.Repeat("b", 64)} {
+		f.Add(name)
+	}
+	valid := regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+	f.Fuzz(func(t *testing.T, name string) {
+		made := base64.RawURLEncoding.EncodeToString([]byte(mark + name))
+		rsp, err := call(t.Context(), h, &kvpb.ListNamespacesRequest{PageToken: made})
+		if (err == nil) != valid.MatchString(name) || err != nil && rpcerr.From(err).Field != "page_token" {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if err != nil {
+			return
+		}
+		for _, n := range rsp.(*kvpb.ListNamespacesResponse).GetNamespaces() {
+			if n.GetName() <= name {
+				t.Errorf("after %q comes %s", name, n.GetName())
+			}
+		}
+	})
 }
 
 // TestListNamespacesUnknown: what a backend cannot tell is unset.

@@ -30,6 +30,15 @@ func (l listed) String() string {
 	return "this namespace and prefix"
 }
 
+// has tells whether a name may be in the list.
+func (l listed) has(name string) bool {
+	var c checks
+	if l.namespace == "" {
+		c.namespace(name)
+	}
+	return name != "" && c.err == nil && strings.HasPrefix(name, l.prefix)
+}
+
 // after returns the token of the page after a name.
 func (l listed) after(last string) string {
 	return tokenEncoding.EncodeToString([]byte(l.mark() + last))
@@ -42,7 +51,7 @@ func (c *checks) pageToken(l listed, token string) string {
 	}
 	b, err := tokenEncoding.DecodeString(token)
 	last, ok := strings.CutPrefix(string(b), l.mark())
-	if err != nil || !ok || last == "" || !strings.HasPrefix(last, l.prefix) {
+	if err != nil || !ok || !l.has(last) {
 		c.fail("page_token", "not of %v, want next_page_token of the page before", l)
 	}
 	return last

@@ -6,12 +6,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
-
-// OneOf is how many uses there are to each that is counted, taken at random: so the others
-// cost next to nothing.
-const OneOf = 16
 
 // The uses of about the last minute are counted, in parts of it. The oldest part goes when
 // a new one begins.
@@ -20,23 +17,32 @@ const (
 	part  = 12 * time.Second
 )
 
+// Of a part's uses, the first are counted, and then one of 2, taken at random, one of 4 and
+// so on: so those of a busy time cost next to nothing.
+const (
+	each   = 1 << 10 // how many are counted before the others are halved
+	rarest = 1 << 8
+)
+
 // Keys counts the uses of keys, in less than 1 MiB. Its methods may be called at once.
 //
-// A figure is never more than what was counted, and less than that by no more than a 128th
-// of the uses of all keys. So a key that has more than that is among those found.
+// A figure is what was counted, or less by no more than a 128th of the uses of all keys. So
+// a key that has more than that is among those found.
 type Keys struct {
 	now    func() time.Time
 	random func() uint32
+	skip   atomic.Uint32 // one of skip+1 uses is counted; changes under mu
 
-	mu     sync.Mutex
-	begun  time.Time // when counting began
-	latest time.Time // when the latest part began
-	parts  [parts]summary
-	at     int // the latest part
+	mu      sync.Mutex
+	begun   time.Time // when counting began
+	latest  time.Time // when the latest part began
+	parts   [parts]summary
+	at      int // the latest part
+	counted int // in the latest part
 }
 
-// New returns a count of nothing. Random returns a number that nobody foresees; it is
-// called at once from several goroutines.
+// New returns a count of nothing. Random returns any 32 bits, equally often; it is called
+// at once from several goroutines.
 func New(now func() time.Time, random func() uint32) *Keys {
 	begun := now()
 	return &Keys{now: now, random: random, begun: begun, latest: begun}
@@ -44,23 +50,27 @@ func New(now func() time.Time, random func() uint32) *Keys {
 
 // Read notes that a key was read.
 func (k *Keys) Read(namespace, key string) {
-	if k.random()%OneOf == 0 {
-		k.count(namespace, key, use{reads: 1})
+	if skip := k.skip.Load(); skip == 0 || k.random()&skip == 0 {
+		k.count(namespace, key, use{reads: uint64(skip) + 1})
 	}
 }
 
 // Written notes that a key was written.
 func (k *Keys) Written(namespace, key string) {
-	if k.random()%OneOf == 0 {
-		k.count(namespace, key, use{writes: 1})
+	if skip := k.skip.Load(); skip == 0 || k.random()&skip == 0 {
+		k.count(namespace, key, use{writes: uint64(skip) + 1})
 	}
 }
 
+// count counts a use, for itself and for those that are not counted.
 func (k *Keys) count(namespace, key string, u use) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.advance(k.now())
 	k.parts[k.at].add(name{namespace, key}, u)
+	if k.counted++; k.counted%each == 0 {
+		k.skip.Store(min(2*k.skip.Load()+1, rarest-1))
+	}
 }
 
 // advance begins the part of a time, and forgets those that are over by then.
@@ -73,6 +83,8 @@ func (k *Keys) advance(now time.Time) {
 		k.at = (k.at + 1) % parts
 		k.parts[k.at] = summary{}
 		k.latest = k.latest.Add(part)
+		k.counted = 0
+		k.skip.Store(0)
 	}
 }
 
@@ -88,8 +100,7 @@ func (k *Keys) Top(namespace string, limit int) []Key {
 	uses, seconds := k.sum(namespace)
 	top := make([]Key, 0, len(uses))
 	for n, u := range uses {
-		rate := func(counted uint32) float64 { return float64(counted) * OneOf / seconds }
-		top = append(top, Key{n.namespace, n.key, rate(u.reads), rate(u.writes)})
+		top = append(top, Key{n.namespace, n.key, float64(u.reads) / seconds, float64(u.writes) / seconds})
 	}
 	slices.SortFunc(top, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(b.Reads+b.Writes, a.Reads+a.Writes), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Key, b.Key))

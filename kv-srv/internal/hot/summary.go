@@ -8,7 +8,7 @@ const size = 128
 type name struct{ namespace, key string }
 
 // use is how often a name was seen.
-type use struct{ reads, writes uint32 }
+type use struct{ reads, writes uint64 }
 
 // summary finds the names that were seen most, by the Space-Saving algorithm (Metwally,
 // Agrawal, El Abbadi: Efficient computation of frequent and top-k elements in data streams,
@@ -19,7 +19,7 @@ type use struct{ reads, writes uint32 }
 type summary struct {
 	places map[name]int
 	names  [size]name
-	counts [size]uint32 // of a name, or of who had its place before; 0: the place is free
+	counts [size]uint64 // of a name, or of who had its place before; 0: the place is free
 	uses   [size]use
 }
 
@@ -28,7 +28,7 @@ func (s *summary) add(n name, u use) {
 	if !ok {
 		i = s.place(n)
 	}
-	s.counts[i]++
+	s.counts[i] += u.reads + u.writes
 	s.uses[i].reads += u.reads
 	s.uses[i].writes += u.writes
 }

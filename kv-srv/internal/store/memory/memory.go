@@ -60,20 +60,20 @@ type Store struct {
 	// from one of them is told that it missed something.
 	version atomic.Uint64 // changes under mu
 
-	mu       sync.RWMutex
-	spaces   map[string]*space
-	settled  *btree.BTreeG[*space] // spaces with items, ordered by name
-	deserted map[*space]struct{}   // spaces without items and watchers
-	nodes    *btree.FreeListG[*entry]
-	expiries expiries
-	wake     int64 // when the sweeper looks next; 0: not before it is told
-	requests requests
-	used     int64 // bytes of items, namespaces and request IDs
-	held     int64 // of these, bytes of items
-	logged   int64 // bytes of histories
-	items    int
-	hand     int    // the shard that gave the last sample
-	floor    uint64 // changes of dropped namespaces up to it are gone
+	mu        sync.RWMutex
+	spaces    map[string]*space
+	inhabited *btree.BTreeG[*space] // spaces with items, ordered by name
+	deserted  map[*space]struct{}   // spaces without items and watchers
+	nodes     *btree.FreeListG[*entry]
+	expiries  expiries
+	wake      int64 // when the sweeper looks next; 0: not before it is told
+	requests  requests
+	used      int64 // bytes of items, namespaces and request IDs
+	held      int64 // of these, bytes of items
+	logged    int64 // bytes of histories
+	items     int
+	hand      int    // the shard that gave the last sample
+	floor     uint64 // changes of dropped namespaces up to it are gone
 
 	evicted, expired, lagging atomic.Uint64
 	watchers                  atomic.Int64
@@ -98,17 +98,17 @@ func Open(opts Options) *Store {
 		opts.Now = time.Now
 	}
 	s := &Store{
-		opts:     opts,
-		table:    newTable(randomHash()),
-		spaces:   make(map[string]*space),
-		settled:  btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
-		deserted: make(map[*space]struct{}),
-		nodes:    btree.NewFreeListG[*entry](btree.DefaultFreeListSize),
-		requests: requests{max: opts.MaxBytes / 4},
-		floor:    uint64(max(opts.Now().UnixMicro(), 1)),
-		earlier:  make(chan struct{}, 1),
-		done:     make(chan struct{}),
-		swept:    make(chan struct{}),
+		opts:      opts,
+		table:     newTable(randomHash()),
+		spaces:    make(map[string]*space),
+		inhabited: btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
+		deserted:  make(map[*space]struct{}),
+		nodes:     btree.NewFreeListG[*entry](btree.DefaultFreeListSize),
+		requests:  requests{max: opts.MaxBytes / 4},
+		floor:     uint64(max(opts.Now().UnixMicro(), 1)),
+		earlier:   make(chan struct{}, 1),
+		done:      make(chan struct{}),
+		swept:     make(chan struct{}),
 	}
 	s.version.Store(s.floor)
 	go s.sweep()

@@ -14,7 +14,7 @@ func (s *Store) Namespaces(ctx context.Context, q store.NamespaceQuery) (store.N
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var page store.NamespacePage
-	s.settled.AscendGreaterOrEqual(&space{name: q.From}, func(sp *space) bool {
+	s.inhabited.AscendGreaterOrEqual(&space{name: q.From}, func(sp *space) bool {
 		if q.To != "" && sp.name >= q.To {
 			return false
 		}

@@ -10,11 +10,11 @@ import (
 
 // space is one namespace. It changes under Store.mu, its history under its own lock.
 type space struct {
-	name    string
-	keys    *btree.BTreeG[*entry] // ordered by the bytes of the keys
-	bytes   int64                 // of its items, as quotas count them
-	settled bool                  // it is in Store.settled
-	history history
+	name      string
+	keys      *btree.BTreeG[*entry] // ordered by the bytes of the keys
+	bytes     int64                 // of its items, as quotas count them
+	inhabited bool                  // it is in Store.inhabited
+	history   history
 }
 
 const treeDegree = 32
@@ -32,12 +32,12 @@ func (s *Store) addSpace(namespace string) *space {
 // settle notes whether a namespace has items, and whether it may be dropped when room is
 // needed. A change of its items or watchers ends with it.
 func (s *Store) settle(sp *space) {
-	if has := sp.keys.Len() > 0; has != sp.settled {
-		sp.settled = has
+	if has := sp.keys.Len() > 0; has != sp.inhabited {
+		sp.inhabited = has
 		if has {
-			s.settled.ReplaceOrInsert(sp)
+			s.inhabited.ReplaceOrInsert(sp)
 		} else {
-			s.settled.Delete(sp)
+			s.inhabited.Delete(sp)
 		}
 	}
 	if sp.keys.Len() == 0 && !sp.history.watched() {

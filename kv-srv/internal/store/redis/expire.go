@@ -10,7 +10,7 @@ import (
 
 const (
 	tick  = 100 * time.Millisecond // how late the end of an item may be told
-	idle  = 5 * time.Second        // how often to look for ends that others have set
+	idle  = 5 * time.Second        // how often to look for ends that others have set, and for what was lost
 	hands = 16                     // how many namespaces are swept at once
 )
 
@@ -119,7 +119,7 @@ func (s *Store) sweep() {
 		now := time.Now()
 		if !now.Before(look) {
 			s.compare()
-			s.enlistAgain(now)
+			s.enlistAgain()
 			look = now.Add(idle)
 		}
 		due, next := s.alarms.due(now, look)

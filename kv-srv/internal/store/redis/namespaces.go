@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,20 +15,14 @@ import (
 const indexKey = "kv:names"
 
 const (
-	maxIndexed = 10000       // how many names a process remembers; others cost a request with each write
-	reindex    = time.Minute // how often it puts them into the index again
-	together   = 512         // names in one request
+	maxIndexed = 10000 // how many names a process remembers; others cost a request with each write
+	together   = 512   // names in one request
 )
 
-// index is what a process has put into the index.
+// index is what a process has put into the index. The zero value is ready.
 type index struct {
 	mu    sync.Mutex
 	known map[string]bool
-	again time.Time // when to put it there again
-}
-
-func newIndex() index {
-	return index{known: make(map[string]bool), again: time.Now().Add(reindex)}
 }
 
 func (x *index) knows(namespace string) bool {
@@ -41,20 +34,16 @@ func (x *index) knows(namespace string) bool {
 func (x *index) know(namespace string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.known) >= maxIndexed {
-		clear(x.known)
+	if x.known == nil || len(x.known) >= maxIndexed {
+		x.known = make(map[string]bool)
 	}
 	x.known[namespace] = true
 }
 
-// due returns what is known, once for each time to put it into the index again.
-func (x *index) due(now time.Time) []redis.Z {
+// members returns what is known.
+func (x *index) members() []redis.Z {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if now.Before(x.again) {
-		return nil
-	}
-	x.again = now.Add(reindex)
 	members := make([]redis.Z, 0, len(x.known))
 	for namespace := range x.known {
 		members = append(members, redis.Z{Member: namespace})
@@ -81,10 +70,10 @@ func (s *Store) enlist(ctx context.Context, namespace string) error {
 
 // enlistAgain puts into the index what this process has put there before, lest Redis has
 // lost it. No write waits for that.
-func (s *Store) enlistAgain(now time.Time) {
-	for some := range slices.Chunk(s.index.due(now), together) {
+func (s *Store) enlistAgain() {
+	for some := range slices.Chunk(s.index.members(), together) {
 		if s.add(some) != nil {
-			return // tried again in a while; Ready says why
+			return // tried again with the next look; Ready says why
 		}
 	}
 }

@@ -57,7 +57,6 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 		waiting: a.connect(forWatches),
 		scripts: newScripts(),
 		alarms:  newAlarms(),
-		index:   newIndex(),
 		feeds:   make(map[string]*feed),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))

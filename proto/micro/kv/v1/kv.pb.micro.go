@@ -66,7 +66,7 @@ type KVService interface {
 	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...client.CallOption) (*ListNamespacesResponse, error)
 	// ListHotKeys returns the keys that were read and written most through this
 	// instance of the service in about the last minute, the most frequent first. The
-	// figures are estimates from a sample.
+	// figures are estimates: where much is used, a sample is counted.
 	ListHotKeys(ctx context.Context, in *ListHotKeysRequest, opts ...client.CallOption) (*ListHotKeysResponse, error)
 }
 
@@ -282,7 +282,7 @@ type KVHandler interface {
 	ListNamespaces(context.Context, *ListNamespacesRequest, *ListNamespacesResponse) error
 	// ListHotKeys returns the keys that were read and written most through this
 	// instance of the service in about the last minute, the most frequent first. The
-	// figures are estimates from a sample.
+	// figures are estimates: where much is used, a sample is counted.
 	ListHotKeys(context.Context, *ListHotKeysRequest, *ListHotKeysResponse) error
 }
 
