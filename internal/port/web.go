@@ -71,6 +71,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.connect[m].ServeHTTP(w, r)
 		return
 	}
+	if err := checkPath(r.URL); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	if _, pattern := s.mux.Handler(r); pattern != "" {
 		r = r.Clone(r.Context())
 		r.Body = &prompt{r.Body, conn}
