@@ -13,7 +13,7 @@ import (
 // checkPath refuses a path that two programs may take for two: a proxy in front for one
 // that all may ask for, and http.ServeMux for another, or for one to redirect to.
 func checkPath(u *url.URL) error {
-	what := ""
+	var what string
 	switch {
 	case strings.Contains(strings.ToLower(u.EscapedPath()), "%2f"):
 		what = "an encoded slash"
