@@ -43,7 +43,7 @@ func common() []setting.Setting {
 		{Name: "PLATFORM_MAX_CONN_STREAMS", Default: "1000", Help: "calls at once on one HTTP/2 connection at most; callers wait with more"},
 		{Name: "PLATFORM_COMPRESS_MIN", Default: "1KiB", Help: "smallest answer that is compressed for a caller of Connect or gRPC-Web who takes gzip; over gRPC answers are compressed as requests are"},
 		{Name: "PLATFORM_TIMEOUT", Default: "30s", Help: "deadline of a unary call whose caller names none, and the time a message has to arrive"},
-		{Name: "PLATFORM_WRITE_TIMEOUT", Default: "30s", Help: "time a caller has to take what is written to it; that of a stream over HTTP/2 is its own affair"},
+		{Name: "PLATFORM_WRITE_TIMEOUT", Default: "30s", Help: "time a caller has to take each message that is written to it; who does not loses the stream, and its connection over HTTP/1.1"},
 		{Name: "PLATFORM_KEEPALIVE", Default: "1m", Help: "silence of a connection until its caller is asked whether it is still there; without an answer it is closed 10 s later"},
 		{Name: "PLATFORM_IDLE", Default: "5m", Help: "time until a connection without a call is closed"},
 		{Name: "PLATFORM_SLOW", Default: "1s", Help: "unary calls that take longer are logged"},

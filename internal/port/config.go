@@ -42,9 +42,9 @@ type Config struct {
 	MaxConnStreams int // calls at once on one HTTP/2 connection; 0: 1000
 	CompressMin    int // bytes of an answer that is worth compressing; 0: all are
 
-	Timeout      time.Duration // of a unary call whose caller names no deadline
+	Timeout      time.Duration // for a request to arrive, where its caller names no deadline
 	Patience     time.Duration // for a connection to say its first word
-	WriteTimeout time.Duration // for a caller to take what is written; 0: Timeout
+	WriteTimeout time.Duration // for a caller to take each message; 0: Timeout
 	KeepAlive    time.Duration // of silence until a caller is asked whether it is there; 0: a minute
 	Idle         time.Duration // until a connection without calls is closed; 0: five minutes
 	Drain        time.Duration // for calls in flight to end when the server stops

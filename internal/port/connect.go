@@ -63,7 +63,7 @@ func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request
 	info, _ := connect.CallInfoForHandlerContext(ctx)
 	c := &call.Call{
 		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: r.Peer().Protocol, Peer: r.Peer().Addr, Headers: call.HTTP(r.Header()),
-		Certificate: enter(ctx),
+		Certificate: enter(ctx).cert,
 	}
 	c.SetReplies(info.ResponseHeader(), info.ResponseTrailer())
 	req := &request{
@@ -77,13 +77,14 @@ func (s *Server) serveConnect(ctx context.Context, m *method, r *connect.Request
 }
 
 func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect.StreamingHandlerConn) error {
+	v := enter(ctx)
 	c := &call.Call{
 		Service: s.conf.Name, Endpoint: m.endpoint, Protocol: conn.Peer().Protocol, Stream: true, Peer: conn.Peer().Addr,
-		Headers: call.HTTP(conn.RequestHeader()), Certificate: enter(ctx),
+		Headers: call.HTTP(conn.RequestHeader()), Certificate: v.cert,
 	}
 	c.SetReplies(conn.ResponseHeader(), conn.ResponseTrailer())
 	c.OnSendHeader(func() error { return conn.Send(nil) })
-	box := &inbox{messages: &connectStream{conn: conn}, one: !m.callerStreams}
+	box := &inbox{messages: &connectStream{conn, v.answer}, one: !m.callerStreams}
 	if err := box.answer(s.serve(ctx, c, m, conn.RequestHeader().Get("Content-Type"), box)); err != nil {
 		return rpcerr.From(err).Connect()
 	}
@@ -92,7 +93,8 @@ func (s *Server) serveConnectStream(ctx context.Context, m *method, conn connect
 
 // connectStream is messages of a Connect or gRPC-Web stream.
 type connectStream struct {
-	conn connect.StreamingHandlerConn
+	conn   connect.StreamingHandlerConn
+	answer *pacedWriter // what conn writes to
 }
 
 func (c *connectStream) recv(msg any) error {
@@ -118,7 +120,9 @@ func (c *connectStream) await(ctx context.Context, msg any) error {
 	}
 }
 
-func (c *connectStream) send(msg any) error { return c.conn.Send(&frame{msg: msg}) }
+func (c *connectStream) send(msg any) error {
+	return c.answer.judge(c.conn.Send(&frame{msg: msg}))
+}
 
 // takeover is an interceptor that serves a stream itself. It is the only way to
 // connect-go's untyped connection.
@@ -147,20 +151,18 @@ func overHTTP1(h http.Handler) http.Handler {
 
 // visit is what connect-go does not tell its handlers, nor they it.
 type visit struct {
-	seen bool // the chain sees the call
-	cert *x509.Certificate
+	seen   bool // the chain sees the call
+	cert   *x509.Certificate
+	answer *pacedWriter // of a stream
 }
 
 type visitKey struct{}
 
-// enter notes that the chain will see the call and returns the caller's certificate.
-func enter(ctx context.Context) *x509.Certificate {
-	a, ok := ctx.Value(visitKey{}).(*visit)
-	if !ok {
-		return nil
-	}
-	a.seen = true
-	return a.cert
+// enter notes that the chain will see the call.
+func enter(ctx context.Context) *visit {
+	v := ctx.Value(visitKey{}).(*visit) // accounted has made it
+	v.seen = true
+	return v
 }
 
 // envelopes is what a request of one message may have around it. connect-go bounds the
@@ -179,6 +181,11 @@ func (s *Server) accounted(m *method, h http.Handler) http.Handler {
 			defer func() { _ = conn.SetReadDeadline(time.Now().Add(s.conf.Timeout)) }() // of what nobody has read
 		} else {
 			r.Body = &prompt{http.MaxBytesReader(w, r.Body, int64(s.conf.MaxMessage)+envelopes), conn}
+		}
+		if !m.unary() {
+			a.answer = newPacedWriter(w, r, s.conf.WriteTimeout)
+			defer a.answer.finish()
+			w = a.answer
 		}
 		status := &statusWriter{ResponseWriter: w}
 		h.ServeHTTP(status, r)

@@ -86,9 +86,10 @@ func (e encoding) encode(b []byte, msg any) ([]byte, error) {
 // frame is a message on its way through grpc-go's or connect-go's codec. Both decode
 // before a handler sees anything; the frame keeps what failed, for the chain to see.
 type frame struct {
-	enc encoding
-	msg any
-	bad error // of the last decode
+	enc  encoding
+	msg  any
+	bad  error // of the last decode
+	size int   // of what was encoded last
 
 	keep bool       // instead of decoding
 	raw  mem.Buffer // what was kept

@@ -10,13 +10,11 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // registers what answers callers that compress
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
@@ -32,6 +30,7 @@ import (
 // a half-close that go-micro's clients never send. inbox.Recv does both right.
 func (s *Server) newGRPC() *grpc.Server {
 	opts := []grpc.ServerOption{
+		grpc.Creds(shaken{}),
 		grpc.ForceServerCodecV2(grpcCodec{}),
 		grpc.UnknownServiceHandler(s.serveGRPC),
 		grpc.InTapHandle(s.admitGRPC),
@@ -45,14 +44,12 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.conf.KeepAlive, Timeout: pingTimeout, MaxConnectionIdle: s.conf.Idle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
-	if s.conf.TLS != nil {
-		opts = append(opts, grpc.Creds(shaken{}))
-	}
 	g := grpc.NewServer(opts...)
-	healthpb.RegisterHealthServer(g, &health{ready: s.ready, known: func(n string) bool { _, ok := s.services[n]; return ok }, done: s.draining.Done()})
+	to := pacing{g, s}
+	healthpb.RegisterHealthServer(to, &health{ready: s.ready, known: func(n string) bool { _, ok := s.services[n]; return ok }, done: s.draining.Done()})
 	what := reflection.ServerOptions{Services: s}
-	reflectionv1.RegisterServerReflectionServer(g, reflection.NewServerV1(what))
-	reflectionv1alpha.RegisterServerReflectionServer(g, reflection.NewServer(what))
+	reflectionv1.RegisterServerReflectionServer(to, reflection.NewServerV1(what))
+	reflectionv1alpha.RegisterServerReflectionServer(to, reflection.NewServer(what))
 	return g
 }
 
@@ -67,25 +64,20 @@ func (s *Server) GetServiceInfo() map[string]grpc.ServiceInfo {
 
 // admission is what admitGRPC has found out about a call.
 type admission struct {
-	method  *method
-	md      metadata.MD
-	release context.CancelFunc
+	method *method
+	md     metadata.MD
 }
 
 type admissionKey struct{}
 
-// admitGRPC refuses a foreign host, and bounds a unary call from its first byte on:
-// a caller that sends its request slowly has no longer than one that waits.
+// admitGRPC refuses a foreign host.
 func (s *Server) admitGRPC(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if authority := info.Header[":authority"]; len(authority) > 0 && !s.serves(authority[0]) {
 		return ctx, s.hosts.refusal(authority[0]).GRPC(isMicro(info.Header))
 	}
-	a := &admission{method: s.table.path(info.FullMethodName), md: info.Header, release: func() {}}
+	a := &admission{method: s.table.path(info.FullMethodName), md: info.Header}
 	if a.method == nil {
 		a.method = s.table.unknown
-	}
-	if _, ok := ctx.Deadline(); !ok && a.method.unary() {
-		ctx, a.release = context.WithTimeout(ctx, s.conf.Timeout)
 	}
 	return context.WithValue(ctx, admissionKey{}, a), nil
 }
@@ -96,30 +88,29 @@ func (s *Server) serveGRPC(_ any, st grpc.ServerStream) error {
 	if !ok {
 		return rpcerr.New(codes.Internal, "internal", "a call was not admitted").GRPC(false)
 	}
-	defer a.release()
 	m, toMicro := a.method, isMicro(a.md)
 	g := &grpcCall{
 		call: call.Call{Service: s.conf.Name, Endpoint: m.endpoint, Protocol: call.GRPC, Stream: !m.unary(), Headers: grpcHeaders(a.md)},
 		box:  inbox{one: !m.callerStreams, lax: toMicro},
 	}
-	g.stream = grpcStream{ServerStream: st, call: &g.call}
+	g.stream = grpcStream{call: &g.call, pacedStream: pacedStream{ServerStream: st, micro: toMicro}, prompt: promptStream{on: st, micro: toMicro}}
+	g.stream.pace.init(s.conf.WriteTimeout, &g.stream)
+	defer g.stream.stop()
 	if m.callerStreams {
 		g.stream.ahead = newAhead(g.stream.take)
-		defer g.stream.ahead.stop()
+	} else if _, ok := st.Context().Deadline(); !ok {
+		g.stream.prompt.pace.init(s.conf.Timeout, &g.stream.prompt)
 	}
 	g.box.messages = &g.stream
-	if p, ok := peer.FromContext(st.Context()); ok {
-		g.call.Peer = p.Addr.String()
-		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			g.call.Certificate = certificate(&t.State)
-		}
-	}
+	from := callerOf(st.Context())
+	g.call.Peer, g.call.Certificate, g.stream.conn = from.addr, certificate(from.tls), from.conn
 	if v := a.md["content-type"]; len(v) > 0 {
 		g.stream.out.enc, g.stream.bad = grpcEncoding(v[0])
 	}
 	g.call.OnSendHeader(g.stream.sendHeader)
 	err := g.box.answer(s.serve(st.Context(), &g.call, m, "application/grpc", &g.box))
 	g.stream.finish()
+	g.stream.flush()
 	if err != nil {
 		return rpcerr.From(err).GRPC(toMicro)
 	}
@@ -170,12 +161,14 @@ func isMicro(md metadata.MD) bool { return len(md["x-content-type"]) > 0 }
 
 // grpcStream is messages of a gRPC call.
 type grpcStream struct {
-	grpc.ServerStream
+	pacedStream
+
 	call    *call.Call
 	bad     error // of how the caller writes messages
 	in, out frame
 	sent    bool
-	ahead   *ahead // of a caller that sends more than one message
+	ahead   *ahead       // of a caller that sends more than one message
+	prompt  promptStream // of all others
 }
 
 func (g *grpcStream) recv(msg any) error {
@@ -183,7 +176,7 @@ func (g *grpcStream) recv(msg any) error {
 		return g.bad
 	}
 	g.in = frame{enc: g.out.enc, msg: msg}
-	if err := g.RecvMsg(&g.in); err != nil {
+	if err := g.prompt.RecvMsg(&g.in); err != nil {
 		return err
 	}
 	return g.in.bad
@@ -234,6 +227,15 @@ func (g *grpcStream) finish() {
 	}
 	if trailer != nil {
 		g.SetTrailer(toMD(trailer))
+	}
+}
+
+// stop ends what goes on beside the handler.
+func (g *grpcStream) stop() {
+	g.pace.stop()
+	g.prompt.pace.stop()
+	if g.ahead != nil {
+		g.ahead.stop()
 	}
 }
 

@@ -17,9 +17,12 @@ func (c grpcCodec) Marshal(v any) (mem.BufferSlice, error) {
 		return c.Proto.Marshal(v)
 	}
 	if f.enc == protobuf {
-		return c.Proto.Marshal(f.msg)
+		data, err := c.Proto.Marshal(f.msg)
+		f.size = data.Len()
+		return data, err
 	}
 	b, err := f.enc.encode(nil, f.msg)
+	f.size = len(b)
 	return mem.BufferSlice{mem.SliceBuffer(b)}, err
 }
 

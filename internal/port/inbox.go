@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"go-micro.dev/v5/server"
 	"google.golang.org/grpc/codes"
@@ -55,15 +56,31 @@ type inbox struct {
 	got  bool
 	last error
 	told error // instead of what the handler returns
+
+	stalled atomic.Pointer[error] // of Send, which may run beside Recv
 }
 
 var _ server.Stream = (*inbox)(nil)
 
 func (b *inbox) Context() context.Context { return b.ctx }
 func (b *inbox) Request() server.Request  { return b.req }
-func (b *inbox) Error() error             { return b.last }
 func (b *inbox) Close() error             { return nil }
-func (b *inbox) Send(m any) error         { return b.send(m) }
+
+// Error is what has ended the stream.
+func (b *inbox) Error() error {
+	if err := b.stalled.Load(); err != nil {
+		return *err
+	}
+	return b.last
+}
+
+func (b *inbox) Send(m any) error {
+	err := b.send(m)
+	if hasStalled(err) {
+		b.stalled.Store(&err)
+	}
+	return err
+}
 
 func (b *inbox) Recv(m any) error {
 	if b.one && b.got {

@@ -99,14 +99,19 @@ func describe(name string, t reflect.Type) (found protoreflect.ServiceDescriptor
 }
 
 // wrap puts m inside of the wrappers, the first of them outermost. What a door could
-// not read reaches the innermost, so that every call is counted and logged once.
+// not read reaches the innermost, so that every call is counted and logged once, and so
+// does the stall of a caller, whatever the handler makes of it.
 func (m *method) wrap(wrappers []server.HandlerWrapper) {
 	serve := m.run
 	m.run = func(ctx context.Context, req server.Request, rsp any) error {
 		if r, ok := req.(*request); ok && r.bad != nil {
 			return r.bad
 		}
-		return serve(ctx, req, rsp)
+		err := serve(ctx, req, rsp)
+		if st, ok := rsp.(server.Stream); ok && !hasStalled(err) && hasStalled(st.Error()) {
+			return st.Error()
+		}
+		return err
 	}
 	for _, wrapper := range slices.Backward(wrappers) {
 		m.run = wrapper(m.run)

@@ -174,11 +174,16 @@ func (s *Server) unreadable(err error) error {
 	case large:
 		return rpcerr.New(codes.ResourceExhausted, "message_too_large", "the request is larger than %d bytes", s.conf.MaxMessage)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole").Because(err)
+		return incomplete().Because(err)
 	case network, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return rpcerr.New(codes.Canceled, "canceled", "the caller has left").Because(err)
 	}
 	return rpcerr.Invalid("request", "%s", brief(err.Error()))
+}
+
+// incomplete is why a call ends whose request takes too long.
+func incomplete() *rpcerr.Error {
+	return rpcerr.New(codes.DeadlineExceeded, "request_incomplete", "the request did not arrive whole")
 }
 
 // muCPFault is err as it stands in headerError. JSON lets one character pass that HTTP

@@ -3,6 +3,7 @@ package port
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -49,7 +51,7 @@ func (s *Server) serveMuCPStream(w http.ResponseWriter, r *http.Request, m *meth
 	st := &muCPStream{
 		server: s, conn: nc, enc: enc, header: answerHeader(r.Header), arrivals: make(chan arrival, 1), keep: m.callerStreams,
 		req: &request{service: s.conf.Name, endpoint: m.endpoint, contentType: r.Header.Get("Content-Type"), stream: true, bad: bad},
-		ctx: ctx,
+		ctx: ctx, cancel: cancel,
 	}
 	if m.unary() && m != s.table.unknown {
 		st.req.bad = rpcerr.Invalid(headerStream, "%s is no stream", m.endpoint)
@@ -80,6 +82,7 @@ type muCPStream struct {
 	server   *Server
 	conn     net.Conn
 	ctx      context.Context //nolint:containedctx // server.Stream has a method for it
+	cancel   context.CancelFunc
 	req      *request
 	enc      encoding
 	header   []byte       // of each answer, without its length
@@ -90,7 +93,7 @@ type muCPStream struct {
 	mu     sync.Mutex // guards what follows
 	buf    []byte
 	last   error
-	broken bool // a message was written in part: none may follow
+	broken error // why a message was written in part: none may follow
 }
 
 var _ server.Stream = (*muCPStream)(nil)
@@ -107,7 +110,7 @@ func (m *muCPStream) Close() error             { return nil }
 func (m *muCPStream) Error() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.last
+	return cmp.Or(m.broken, m.last)
 }
 
 // receive reads what the caller sends until it leaves or sends what cannot be read, then
@@ -200,8 +203,7 @@ func (m *muCPStream) fail(err error) error {
 	return err
 }
 
-// Send returns an error once the caller has left, or has not read for as long as a
-// call may take.
+// Send returns an error once the caller has left, or has not taken a message.
 func (m *muCPStream) Send(msg any) error {
 	if err := m.ctx.Err(); err != nil {
 		return err
@@ -210,10 +212,7 @@ func (m *muCPStream) Send(msg any) error {
 	if err != nil {
 		return fmt.Errorf("encode a message: %w", err)
 	}
-	if err := m.write("", body); err != nil {
-		return rpcerr.New(codes.Canceled, "canceled", "the caller has left, or does not read").Because(err)
-	}
-	return nil
+	return m.write("", body)
 }
 
 // finish sends what the handler has returned, and waits for the caller to close.
@@ -249,14 +248,22 @@ func (m *muCPStream) write(fault string, body []byte) error {
 	if cap(b) <= 64<<10 {
 		m.buf = b
 	}
-	if m.broken {
-		return net.ErrClosed
+	if m.broken != nil {
+		return m.broken
 	}
 	if _, err := m.conn.Write(b); err != nil { // conn bounds its time
-		m.broken, m.last = true, err
-		return err
+		m.broken = m.cutOff(err)
+		m.cancel()
 	}
-	return nil
+	return m.broken
+}
+
+// cutOff says why a message was not written.
+func (m *muCPStream) cutOff(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return stalled(m.server.conf.WriteTimeout).Because(err)
+	}
+	return rpcerr.New(codes.Canceled, "canceled", "the caller has left").Because(err)
 }
 
 // answerHeader begins every answer to a stream that opened with h.

@@ -90,20 +90,21 @@ func certificate(state *tls.ConnectionState) *x509.Certificate {
 	return state.PeerCertificates[0]
 }
 
-// shaken tells grpc-go about TLS that the splitter has done.
+// shaken tells grpc-go about a connection what the splitter knows of it.
 type shaken struct {
 	credentials.TransportCredentials
 }
 
 func (shaken) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	t, ok := c.(*tls.Conn)
-	if !ok {
-		return c, nil, nil
+	from := &caller{addr: c.RemoteAddr().String(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
+	if t, ok := c.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		from.tls, from.SecurityLevel = &state, credentials.PrivacyAndIntegrity
+		from.conn, _ = t.NetConn().(*conn)
+		return c, from, nil
 	}
-	return c, credentials.TLSInfo{
-		State:          t.ConnectionState(),
-		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-	}, nil
+	from.conn, _ = c.(*conn)
+	return c, from, nil
 }
 
 func (shaken) Info() credentials.ProtocolInfo {
@@ -111,3 +112,15 @@ func (shaken) Info() credentials.ProtocolInfo {
 }
 
 func (s shaken) Clone() credentials.TransportCredentials { return s }
+
+// caller is what calls of gRPC know of their connection.
+type caller struct {
+	credentials.CommonAuthInfo
+
+	addr string
+	conn *conn
+	tls  *tls.ConnectionState // nil: without
+}
+
+// AuthType implements credentials.AuthInfo.
+func (c *caller) AuthType() string { return "port" }

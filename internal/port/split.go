@@ -23,7 +23,7 @@ type splitter struct {
 	secure    *secure // nil: without TLS
 	web, grpc *half
 	patience  time.Duration // for the first bytes, and for a handshake
-	leave     time.Duration // for what is written to web's connections; gRPC has keepalive
+	leave     time.Duration // for what is written to web's connections; gRPC has keepalive, and paces its streams
 	most      int64         // connections at once
 	open      atomic.Int64
 	refused   func() // counts a connection over the limit
@@ -115,6 +115,20 @@ type conn struct {
 	rest   []byte
 	once   sync.Once
 	closed func()
+
+	abandoned atomic.Int64 // bytes
+}
+
+// mostAbandoned is what grpc-go may keep for the caller of a connection that it has not
+// taken when its calls ended.
+const mostAbandoned = 16 << 20
+
+// abandon notes bytes that grpc-go keeps of a call that has ended, until the caller takes
+// them or leaves. One that does neither loses the connection, once they are too many.
+func (c *conn) abandon(bytes int) {
+	if c.abandoned.Add(int64(bytes)) > mostAbandoned {
+		_ = c.Close()
+	}
 }
 
 func (c *conn) Read(b []byte) (int, error) {

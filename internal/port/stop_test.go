@@ -367,9 +367,9 @@ func nothing(t *testing.T) func() {
 	before := goleak.IgnoreCurrent()
 	return func() {
 		t.Helper()
-		// go-micro's clients of earlier tests cannot be closed.
+		// go-micro's clients cannot be closed.
 		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"))
+			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"), goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"))
 	}
 }
 

@@ -64,26 +64,37 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := s.table.path(r.URL.Path)
 	if r.ProtoMajor == 2 && m != nil && m.unary() {
 		// A write on an HTTP/2 connection may wait for a caller that reads other answers of
-		// it. Streams may wait so, too: who calls sets their pace.
+		// it. What may be longer has a pacedWriter.
 		_ = conn.SetWriteDeadline(time.Now().Add(s.conf.Timeout + s.conf.WriteTimeout)) // fails on a closed connection
 	}
 	if m != nil {
 		s.connect[m].ServeHTTP(w, r)
 		return
 	}
+	if err := checkPath(r.URL); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	if _, pattern := s.mux.Handler(r); pattern != "" {
-		ctx := r.Context()
-		if r.Header.Get("Accept") == "text/event-stream" { // has no end of its own
-			var cancel context.CancelFunc
-			ctx, cancel = s.streamContext(ctx)
-			defer cancel()
-		}
-		r = r.Clone(ctx)
-		r.Body = &prompt{r.Body, conn}
-		s.mux.ServeHTTP(w, r)
+		s.servePage(w, r)
 		return
 	}
 	s.refuseAs(w, r, http.StatusNotFound, rpcerr.New(codes.Unimplemented, "unimplemented", "no such method or page: %s", brief(r.URL.Path)))
+}
+
+// servePage serves what HandleHTTP was given.
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	paced := newPacedWriter(w, r, s.conf.WriteTimeout)
+	defer paced.finish()
+	ctx := r.Context()
+	if r.Header.Get("Accept") == "text/event-stream" { // has no end of its own
+		var cancel context.CancelFunc
+		ctx, cancel = s.streamContext(ctx)
+		defer cancel()
+	}
+	r = r.Clone(ctx)
+	r.Body = &prompt{r.Body, paced.conn}
+	s.mux.ServeHTTP(paced, r)
 }
 
 // refuse answers a call of go-micro RPC, gRPC or gRPC-Web in its own form and all others

@@ -147,7 +147,7 @@ func TestHalfMessage(t *testing.T) {
 	conn := dial(t, address)
 	send(t, conn, openStream("Echo.Count")+inStream("Echo.Count", `{"count":1000,"size":3000000}`)) // of which the kernel takes a part
 	await(t, "the service to give up", func() string {
-		if metric(t, address, `rpc_server_requests_total\{code="canceled",endpoint="Echo.Count".*`) == "" {
+		if metric(t, address, `rpc_server_requests_total\{code="deadline_exceeded",endpoint="Echo.Count".*`) == "" {
 			return "none was given up"
 		}
 		return ""

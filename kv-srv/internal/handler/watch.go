@@ -24,7 +24,7 @@ func (h *Handler) Watch(ctx context.Context, req *kvpb.WatchRequest, stream kvpb
 		return lost
 	})
 	if lost != nil && ctx.Err() == nil {
-		return rpcerr.New(codes.Canceled, "canceled", "the caller does not read").Because(lost)
+		return rpcerr.New(codes.Canceled, "canceled", "the caller has left").Because(lost)
 	}
 	return refusal(ctx, err)
 }
