@@ -27,14 +27,19 @@ func (a *app) serve() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return host.Run(ctx, host.Process{
-				Getenv:   a.env(cmd),
-				Stderr:   a.stderr,
-				Registry: a.registry,
-				Started:  func(all []host.Running) { a.started(cmd, all) },
-			}, chosen...)
+			return a.run(ctx, cmd, chosen)
 		},
 	}
+}
+
+// run runs services until ctx is done, and tells where they listen.
+func (a *app) run(ctx context.Context, cmd *cli.Command, services []host.Service) error {
+	return host.Run(ctx, host.Process{
+		Getenv:   a.env(cmd),
+		Stderr:   a.stderr,
+		Registry: a.registry,
+		Started:  func(all []host.Running) { a.started(cmd, all) },
+	}, services...)
 }
 
 func serveHelp(all []host.Service) string {

@@ -134,11 +134,11 @@ func is[T any](tb *tab, js string) T {
 	return v
 }
 
-// await waits until an expression is true.
+// await waits until an expression is true; one that cannot be told is not.
 func (tb *tab) await(js string, most time.Duration) {
 	tb.t.Helper()
 	begun := time.Now()
-	for !is[bool](tb, js) {
+	for !is[bool](tb, `(() => { try { return Boolean(`+js+`) } catch { return false } })()`) {
 		if time.Since(begun) > most {
 			tb.picture("late")
 			tb.t.Fatalf("not within %s: %s\nthe page says:\n%s", most, js, is[string](tb, `document.body.innerText`))
