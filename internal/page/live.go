@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"strings"
 	"sync"
@@ -122,6 +123,11 @@ func (s *Site) state(ctx context.Context, r *Request, v View) []byte {
 		name, c = "trouble", Content{Data: known(err)}
 	}
 	html, err := s.part(name, &scope{Request: r, Data: c.Data})
+	if err == nil && s.conf.Nav != nil {
+		var nav template.HTML
+		nav, err = s.part("nav.live", &scope{Request: r, Data: s.nav(r, "")})
+		html += nav
+	}
 	if err != nil {
 		s.conf.Log.ErrorContext(ctx, "page", "page", r.URL.Path, "error", err)
 	}

@@ -397,10 +397,7 @@ func (s *Site) frame(r *Request, c Content, main template.HTML) frame {
 	up := strings.Repeat("../", strings.Count(r.URL.Path[1:], "/")) // of a page that is not there
 	f := frame{Title: c.Title, Site: s.conf.Title, Home: up + "./", Assets: up + "assets/", Crumbs: c.Crumbs, Main: main}
 	if s.conf.Nav != nil {
-		f.Nav = []Link{{f.Home, home, true}}
-		for _, l := range s.conf.Nav(r.Request) {
-			f.Nav = append(f.Nav, Link{up + l.Href, l.Text, l.Current})
-		}
+		f.Nav = s.nav(r, up)
 	} else if nav := readNav(r.Header, s.conf.Feature); nav != nil {
 		f.Home, f.Assets = "../", "../assets/"
 		f.Nav = append([]Link{{f.Home, home, false}}, nav...)
@@ -412,6 +409,15 @@ func (s *Site) frame(r *Request, c Content, main template.HTML) frame {
 		}
 	}
 	return f
+}
+
+// nav is the console's own navigation.
+func (s *Site) nav(r *Request, up string) []Link {
+	all := []Link{{up + "./", home, true}}
+	for _, l := range s.conf.Nav(r.Request) {
+		all = append(all, Link{up + l.Href, l.Text, l.Current})
+	}
+	return all
 }
 
 // NavHeader is how the console tells a site which features there are, by their names with

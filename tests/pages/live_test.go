@@ -112,6 +112,7 @@ func TestLive(t *testing.T) {
 	first := open(t, b, wide(), base)
 	row := fmt.Sprintf(`document.getElementById("i-kv-srv-%s")`, address)
 	first.await(row+`?.innerText.includes("ready")`, 20*time.Second)
+	first.await(`document.querySelector("#nav a[href='kv/']")`, time.Second)
 	first.eval(`window.since = "the first load"`)
 	pages := base + "/kv@" + address + "/"
 
