@@ -28,6 +28,7 @@ COPY --from=build --chown=65532:65532 /data /data
 ARG SERVICE=platform
 COPY --from=build /out/${SERVICE} /service
 ENV PLATFORM_DATA=/data \
+    CONSOLE_ADDRESS=:8080 \
     KV_ADDRESS=:8106
 USER 65532:65532
 VOLUME /data

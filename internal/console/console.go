@@ -118,18 +118,21 @@ func features(all []fleet.Service) []string {
 // feature is the name of a service in the console: "kv" of "kv-srv".
 func feature(service string) string { return strings.TrimSuffix(service, "-srv") }
 
-// paged tells whether a service has pages, other than the console itself.
+// paged tells whether a service has pages, other than the console itself. The registry
+// has that; of what CONSOLE_SERVICES names it is taken for granted.
 func paged(s fleet.Service) bool {
 	if s.Name == "console" || feature(s.Name) == "" || strings.Trim(feature(s.Name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return false
 	}
 	for _, i := range s.Instances {
-		if i.Metadata["pages"] != "" {
+		if hasPages(i) {
 			return true
 		}
 	}
 	return false
 }
+
+func hasPages(i fleet.Instance) bool { return i.Metadata["pages"] != "" || i.ID == "" }
 
 // readServices reads the elements of CONSOLE_SERVICES.
 func readServices(list []string) (map[string][]string, error) {

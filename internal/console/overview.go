@@ -49,7 +49,7 @@ func (c *console) table(r *page.Request, all []fleet.Service) instances {
 	for _, s := range all {
 		for _, i := range s.Instances {
 			one := row{Instance: i, Service: s.Name}
-			if paged(s) && i.Metadata["pages"] != "" {
+			if paged(s) && hasPages(i) {
 				one.Pages = feature(s.Name) + "@" + i.Address + "/"
 			}
 			if !i.Started.IsZero() && i.State != fleet.Away {

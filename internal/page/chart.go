@@ -68,8 +68,11 @@ func (c Chart) Says() string {
 			all = append(all, fmt.Sprintf("%s %s%s", s.Name, Rate(s.Values[n-1]), c.Unit))
 		}
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0 && c.Most() == 0:
 		return "nothing yet"
+	case len(all) == 0:
+		all = append(all, "nothing now")
 	}
 	return strings.Join(all, ", ") + ", at most " + Rate(c.Most()) + c.Unit
 }

@@ -26,7 +26,7 @@ const address = "127.0.0.1:8106"
 func TestCompose(t *testing.T) {
 	s := clone(t)
 	begin := time.Now()
-	s.run("docker-compose", "build", "kv-srv")
+	s.run("docker-compose", "build")
 	t.Logf("docker-compose build took %s (seconds: from the cache)", time.Since(begin).Round(time.Second))
 
 	console.Run(t, s.dir, nil, console.Marked(t, s.dir+"/README.md", "compose"))
@@ -38,7 +38,7 @@ func TestCompose(t *testing.T) {
 		name string
 		test func(*site)
 	}{
-		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside},
+		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside}, {"console", testConsole},
 		{"kill", testKill}, {"stop", testStop}, {"backup", testBackup}, {"alone", testAlone}, {"mutual TLS", testMutual},
 		{"backends", testBackends}, {"etcd", testEtcd}, {"down", testDown},
 	} {
@@ -115,6 +115,20 @@ func testInside(s *site) {
 	}
 	if got := platform("call", "kv-srv", "KV.Get", `{"key":"greeting"}`, "--address", "kv-srv:8106"); !strings.Contains(got, "aGVsbG8=") {
 		s.t.Errorf("gRPC: got %q", got)
+	}
+}
+
+// testConsole: it finds kv-srv, shows how it is, and has its pages.
+func testConsole(s *site) {
+	const page = "http://127.0.0.1:8080/"
+	s.await(func() error {
+		if got := s.run("curl", "-s", page); !strings.Contains(got, "2 services, 2 instances, all ready") {
+			return fmt.Errorf("the first page has %s", got)
+		}
+		return nil
+	})
+	if got := s.run("curl", "-s", page+"kv/keys?namespace=default"); !strings.Contains(got, "greeting") {
+		s.t.Errorf("the page of the keys has %s", got)
 	}
 }
 

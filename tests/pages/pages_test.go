@@ -2,6 +2,8 @@
 package pages_test
 
 import (
+	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,7 +24,34 @@ func platform(t *testing.T) (*hosttest.Platform, *kvclient.Client, string) {
 	for key, value := range samples() {
 		put(t, kv, key, value)
 	}
-	return p, kv, "http://" + p.Address("console")
+	base := "http://" + p.Address("console")
+	found(t, base)
+	return p, kv, base
+}
+
+// found waits until the console has found both services: it lists them every 10 s.
+func found(t *testing.T, base string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) { //nolint:forbidigo // nothing tells
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rsp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(rsp.Body)
+		rsp.Body.Close()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.Contains(string(body), "2 services, 2 instances"):
+			return
+		case time.Now().After(end):
+			t.Fatalf("the console has not found both services:\n%s", body)
+		}
+	}
 }
 
 func put(t *testing.T, kv *kvclient.Client, key, value string, opts ...kvclient.PutOption) uint64 {
@@ -81,9 +110,6 @@ func TestEveryPage(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			for _, path := range every() {
 				tb := open(t, b, l, base+"/"+path)
-				if path == "" {
-					tb.await(`document.querySelectorAll("tbody tr").length >= 2`, 10*time.Second)
-				}
 				tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])
 				if title := is[string](tb, `document.title`); title == "pwned" || title == "" {
 					t.Errorf("%s: the title is %q", path, title)
