@@ -23,7 +23,7 @@ GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 # The contracts of the conformance suite, which are generated and not committed.
 CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
 
-.PHONY: help run build test check lint fix generate clients bench fuzz up down test-interop test-backends test-compose vuln clean
+.PHONY: help run build test check lint fix generate clients bench pictures fuzz up down test-interop test-backends test-compose vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -94,13 +94,16 @@ clients: $(TOOLS) ## Generate clients in other languages into gen/ (LANGUAGES=py
 bench: ## Run the benchmarks, each beside the peer it is judged by: also Redis, etcd and memcached, where they are installed.
 	go run ./tests/bench
 
+pictures: ## Take the pictures of docs/, with Chromium.
+	INTEROP=1 PICTURES=$(CURDIR)/docs go test -count=1 -timeout 5m -run '^TestPictures$$' ./tests/pages/
+
 fuzz: ## Fuzz each target for FUZZTIME (30s).
 	@set -e; for target in $$(grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/func //'); do \
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
 test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; and the README as a newcomer runs it.
-	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/readme/...
+	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.

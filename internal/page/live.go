@@ -15,7 +15,7 @@ const (
 	liveSuffix  = ".live"
 	entrySuffix = ".entry"
 
-	pace     = 250 * time.Millisecond // between two states of a page at least
+	pace     = 500 * time.Millisecond // between two states of a page at least
 	retry    = time.Second            // until a Live that has failed is tried again
 	silence  = 15 * time.Second       // until a browser is shown that the server is there
 	maxLive  = 1000                   // pages that follow at once

@@ -11,7 +11,7 @@ import (
 )
 
 // often is how long figures may be old that nothing tells of.
-const often = time.Second
+const often = 2 * time.Second
 
 // spaces is the list of namespaces.
 type spaces struct {
