@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/micro/platform/internal/certs"
 )
 
 const (
@@ -34,24 +33,6 @@ type answer struct {
 	why      string
 	stopping bool    // it says so
 	sample   *sample // nil: it has told no metrics
-}
-
-// newTransport returns one that asks whom it is told to: by no proxy. Its connections
-// are kept for the next look.
-func newTransport(secure *certs.Source) *http.Transport {
-	var d net.Dialer
-	t := &http.Transport{
-		DialContext: d.DialContext, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConnsPerHost: 2, IdleConnTimeout: unwatched + lookWatched + patience,
-	}
-	if secure != nil {
-		t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conf := secure.Config().Clone()
-			conf.NextProtos = []string{"http/1.1"} // who offers none is taken for a gRPC client
-			return (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
-		}
-	}
-	return t
 }
 
 // ask asks for readiness and metrics at once: a check of readiness may take all of the
@@ -170,12 +151,20 @@ func brief(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return "closes the connection"
 	case bad:
-		return cut("certificate: " + strings.TrimPrefix(wrong.Err.Error(), "x509: "))
+		return cut("certificate: " + strings.TrimPrefix(verification(wrong.Err).Error(), "x509: "))
 	case network:
 		return cut(op.Err.Error())
 	default:
 		return cut(err.Error())
 	}
+}
+
+// verification is err without the guesses at which authority may have been meant.
+func verification(err error) error {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return x509.UnknownAuthorityError{}
+	}
+	return err
 }
 
 // cut keeps what fits into a line.

@@ -145,9 +145,10 @@ func (f *Fleet) History(service string) []Point {
 	return nil
 }
 
-// Look asks the registry and every instance now, and returns what Err does then. A look
-// that begins while it waits for one under way is its own. A registry that does not
-// answer takes the time that it has for that: its calls know no context.
+// Look asks the registry and the instances now, and returns what Err does then. Of those
+// that were away it asks as many as there is time for. One look is under way at a time,
+// and is that of all who wait for it to begin. A registry that does not answer takes the
+// time that it has for that: its calls know no context.
 func (f *Fleet) Look(ctx context.Context) error {
 	asked := time.Now()
 	if err := f.listing.share(ctx, asked, f.list); err != nil {

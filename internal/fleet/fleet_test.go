@@ -111,9 +111,9 @@ func states(f *fleet.Fleet) map[string]string {
 }
 
 // want fails unless these are the states.
-func (w watched) want(states_ map[string]string) {
+func (w watched) want(all map[string]string) {
 	w.t.Helper()
-	if d := cmp.Diff(states(w.Fleet), states_); d != "" {
+	if d := cmp.Diff(states(w.Fleet), all); d != "" {
 		w.t.Error(d)
 	}
 }
