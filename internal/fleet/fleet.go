@@ -44,6 +44,7 @@ type Fleet struct {
 	news             atomic.Bool   // that of stale has not been listed yet
 
 	mu        sync.Mutex
+	asked     bool // the registry, and who it has, once
 	instances map[key]*instance
 	histories map[string]*history
 	watchers  map[chan struct{}]struct{}
@@ -106,12 +107,15 @@ func put(c chan struct{}) {
 }
 
 // Services returns what is known, without a wait: by name, and the instances by
-// address. An instance is there once it was looked at. Endpoints and Metadata are
-// shared: nobody may change them.
+// address. It is nil until the registry was asked once, and who it has was looked at.
+// Endpoints and Metadata are shared: nobody may change them.
 func (f *Fleet) Services() []Service {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var all []Service
+	if !f.asked {
+		return nil
+	}
+	all := []Service{}
 	for _, k := range slices.SortedFunc(maps.Keys(f.instances), key.compare) {
 		i := f.instances[k]
 		if i.looked.IsZero() {
@@ -157,5 +161,16 @@ func (f *Fleet) Look(ctx context.Context) error {
 	if err := f.looking.share(ctx, asked, f.lookAtAll); err != nil {
 		return err
 	}
+	f.noteAsked()
 	return f.Err()
+}
+
+// noteAsked has Services tell.
+func (f *Fleet) noteAsked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.asked {
+		f.asked = true
+		f.tell()
+	}
 }
