@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/micro/platform/internal/fleet"
 )
 
 // TestServicesWatch prints who is there, and then what changes.
@@ -45,6 +50,51 @@ func TestServicesWatch(t *testing.T) {
 		if code := stop(); code != 0 {
 			t.Errorf("got exit code %d, want 0", code)
 		}
+	}
+}
+
+// TestChanges tells each change once, and no other.
+func TestChanges(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	in := func(state fleet.State, why string, started time.Time) []fleet.Service {
+		return []fleet.Service{{Name: "kv-srv", Instances: []fleet.Instance{{Address: "10.0.0.7:8106", State: state, Why: why, Started: started, Changed: at}}}}
+	}
+	loaded := in(fleet.Ready, "", at)
+	loaded[0].Instances[0].Load = fleet.Load{Known: true, Calls: 7}
+	for name, tt := range map[string]struct {
+		before, now []fleet.Service
+		want        string
+	}{
+		"nothing":    {nil, nil, ""},
+		"came":       {nil, in(fleet.Waiting, "store: away", at), "came  waiting: store: away"},
+		"came ready": {nil, in(fleet.Ready, "", at), "came  ready"},
+		"load":       {in(fleet.Ready, "", at), loaded, ""},
+		"waiting":    {in(fleet.Ready, "", at), in(fleet.Waiting, "a\nb", at), `waiting  "a\nb"`},
+		"other why":  {in(fleet.Waiting, "port 1", at), in(fleet.Waiting, "port 2", at), ""},
+		"restarted":  {in(fleet.Ready, "", at), in(fleet.Ready, "", at.Add(time.Minute)), "restarted  ready"},
+		"back":       {in(fleet.Away, "x", time.Time{}), in(fleet.Ready, "", at), "ready"},
+		"went":       {in(fleet.Away, "x", at), nil, "went"},
+	} {
+		got := ""
+		for _, c := range changes(tt.before, tt.now, at) {
+			got += c.Change + c.more()
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// TestTell says that the registry fails, and that it works again, once.
+func TestTell(t *testing.T) {
+	var errs bytes.Buffer
+	a := &app{process: process{stderr: &errs}}
+	told := ""
+	for _, err := range []error{nil, errors.New("away"), errors.New("still away"), nil, nil} {
+		told = a.tell(err, told)
+	}
+	if got, want := errs.String(), "What was there before is watched: away\nThe registry answers again.\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -35,14 +35,16 @@ func (a *app) topFrame(cmd *cli.Command, w watched, now time.Time) {
 	}
 	rows := topRows(cmd, w.Services())
 	s.add(cell{headline(rows, now), bold, false})
-	if err := w.Err(); err != nil {
+	err := w.Err()
+	if err != nil {
 		s.add(cell{printable.Lines(strings.ReplaceAll(err.Error(), "\n", "; ")), red, false})
 	}
 	s.add(cell{})
-	if len(rows) == 0 {
-		s.add(cell{text: w.directory.empty()})
-	} else {
+	switch {
+	case len(rows) > 0:
 		s.table(rows, now)
+	case err == nil:
+		s.add(cell{text: w.directory.empty()})
 	}
 	fmt.Fprint(a.out, s.frame())
 }

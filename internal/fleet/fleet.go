@@ -154,11 +154,10 @@ func (f *Fleet) History(service string) []Point {
 // and is that of all who wait for it to begin. A registry that does not answer takes the
 // time that it has for that: its calls know no context.
 func (f *Fleet) Look(ctx context.Context) error {
-	asked := time.Now()
-	if err := f.listing.share(ctx, asked, f.list); err != nil {
+	if err := f.listing.share(ctx, time.Now(), f.list); err != nil {
 		return err
 	}
-	if err := f.looking.share(ctx, asked, f.lookAtAll); err != nil {
+	if err := f.looking.share(ctx, time.Now(), f.lookAtAll); err != nil {
 		return err
 	}
 	f.noteAsked()
