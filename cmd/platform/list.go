@@ -1,28 +1,31 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v3"
-	"go-micro.dev/v5/registry"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 
+	"github.com/micro/platform/internal/fleet"
 	"github.com/micro/platform/internal/rpcerr"
 )
 
 func (a *app) list() *cli.Command {
 	return &cli.Command{
-		Name:        "services",
-		Usage:       "list what the registry has",
-		Description: "Has a line for each instance of each service. From mdns: only those of this machine\nare listed, unless PLATFORM_MDNS=lan.",
+		Name:  "services",
+		Usage: "list what the registry has",
+		Description: "Has a line for each instance of each service. From mdns: only those of this machine\nare listed, unless PLATFORM_MDNS=lan.\n\n" +
+			"With --watch the table has the state of each, and a line for each change follows: came,\nwent, ready, waiting, away, unknown, restarted. It goes on until Ctrl-C, which is no\n" +
+			"failure: it exits with 0. With --output json each change is a line, and those that are\nthere have come.",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", HideDefault: true, Usage: "go on, and print changes as they happen"}},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if _, err := arguments(cmd, 0, 0); err != nil {
 				return err
+			}
+			if cmd.Bool("watch") {
+				return a.watch(ctx, cmd, a.watchInstances)
 			}
 			d, err := a.directory(ctx, cmd)
 			if err != nil {
@@ -72,47 +75,13 @@ func (d *directory) empty() string {
 
 // instances returns what is registered, in order.
 func (d *directory) instances() ([]instance, error) {
-	listed, err := d.ListServices()
+	found, err := fleet.List(d)
 	if err != nil {
 		return nil, rpcerr.New(codes.Unavailable, "", "list what the registry %s has", d.url).Because(err)
 	}
-	var names []string
-	for _, s := range listed {
-		names = append(names, s.Name)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	var asking errgroup.Group // for each takes the time that mDNS waits for answers
-	asking.SetLimit(16)
-	found := make([][]*registry.Service, len(names))
-	for i, name := range names {
-		asking.Go(func() (err error) {
-			found[i], err = d.find(name)
-			return err
-		})
-	}
-	if err := asking.Wait(); err != nil {
-		return nil, err
-	}
 	all := []instance{} // not null in JSON
-	for _, s := range slices.Concat(found...) {
-		all = append(all, nodes(s)...)
+	for _, r := range found {
+		all = append(all, instance(r))
 	}
-	slices.SortFunc(all, func(a, b instance) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Address, b.Address))
-	})
 	return all, nil
-}
-
-func nodes(s *registry.Service) []instance {
-	endpoints := make([]string, 0, len(s.Endpoints))
-	for _, e := range s.Endpoints {
-		endpoints = append(endpoints, e.Name)
-	}
-	slices.Sort(endpoints)
-	all := make([]instance, 0, len(s.Nodes))
-	for _, n := range s.Nodes {
-		all = append(all, instance{s.Name, s.Version, n.Id, n.Address, endpoints, n.Metadata})
-	}
-	return all
 }

@@ -21,9 +21,16 @@ func main() {
 		stderr:         os.Stderr,
 		stdinTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		stdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		stdoutSize:     stdoutSize,
 		getenv:         os.Getenv,
 		services:       services(),
 	})
 	stop()
 	os.Exit(code)
+}
+
+// stdoutSize is that of the terminal; zero if it cannot be told.
+func stdoutSize() (width, height int) {
+	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
+	return width, height
 }

@@ -17,6 +17,7 @@ type process struct {
 	stdout, stderr io.Writer
 	stdinTerminal  bool
 	stdoutTerminal bool
+	stdoutSize     func() (width, height int) // of the terminal; may be nil
 	getenv         func(string) string
 	services       []host.Service
 

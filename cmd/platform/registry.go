@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"go-micro.dev/v5/registry"
 	"google.golang.org/grpc/codes"
 
+	"github.com/micro/platform/internal/fleet"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/registries"
 	"github.com/micro/platform/internal/rpcerr"
@@ -46,22 +46,13 @@ func (a *app) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
-// lookups is how often a service is looked up before it is not there: an answer over
-// mDNS may be lost, or come late from a busy machine.
-const lookups = 2
-
 // find returns what the registry knows of a service; nothing if it is not there.
 func (d *directory) find(name string) ([]*registry.Service, error) {
-	for range lookups {
-		all, err := d.GetService(name)
-		if err != nil && !errors.Is(err, registry.ErrNotFound) {
-			return nil, rpcerr.New(codes.Unavailable, "", "ask the registry %s for %s", d.url, name).Because(err)
-		}
-		if len(all) > 0 {
-			return all, nil
-		}
+	all, err := fleet.Find(d, name)
+	if err != nil {
+		return nil, rpcerr.New(codes.Unavailable, "", "ask the registry %s for %s", d.url, name).Because(err)
 	}
-	return nil, nil
+	return all, nil
 }
 
 // addresses returns where a service may be called: at the address that --address of

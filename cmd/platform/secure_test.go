@@ -37,6 +37,7 @@ func TestTLS(t *testing.T) {
 			c := with(t, tt.env)
 			c.want(c.run(append(tt.flags, "kv", "put", "greeting", "hello")...), 0, "\n", "")
 			c.want(c.run(append(tt.flags, "kv", "get", "greeting")...), 0, "hello", "")
+			c.want(c.run(append(tt.flags, "top", "--count", "1")...), 0, `"state":"ready"`, "")
 			c.want(c.run(append(tt.flags, "call", "kv", "KV.Get", `{"key":"greeting"}`)...), 0, "aGVsbG8=", "")
 		})
 	}
@@ -45,12 +46,17 @@ func TestTLS(t *testing.T) {
 	other := maps.Clone(env)
 	other["PLATFORM_TLS_SERVER_NAME"] = "other.test"
 	for name, tt := range map[string]struct {
-		env  map[string]string
-		want string
+		env   map[string]string
+		want  string
+		state string
 	}{
-		"no certificate": {none, "certificate required"},
-		"other name":     {other, "not other.test"},
+		"no certificate": {none, "certificate required", `"state":"unknown","why":"refuses to be asked: tls: certificate required"`},
+		"other name":     {other, "not other.test", `"state":"away","why":"certificate: certificate is valid for kv.test, not other.test"`},
 	} {
+		t.Run(name+"/top", func(t *testing.T) {
+			c := with(t, tt.env)
+			c.want(c.run("top", "--count", "1"), 0, tt.state, "")
+		})
 		for _, args := range [][]string{{"call", "kv", "KV.Get", `{"key":"greeting"}`}, {"kv", "get", "greeting"}} {
 			t.Run(name+"/"+args[0], func(t *testing.T) {
 				c := with(t, tt.env)

@@ -92,7 +92,7 @@ func TestUsage(t *testing.T) {
 		args string
 		want string
 	}{
-		{"srve", `platform: no command "srve", did you mean serve? (have serve, health, services, call, kv, backup, restore, completion)`},
+		{"srve", `platform: no command "srve", did you mean serve? (have serve, health, services, top, call, kv, backup, restore, completion)`},
 		{"kv gt", `platform kv: no command "gt", did you mean get? (have get,`},
 		{"kv xylophone", `platform kv: no command "xylophone" (have`},
 		{"completion tcsh", `platform completion: no command "tcsh" (have bash, zsh, fish, pwsh)`},
@@ -123,6 +123,8 @@ func TestHelp(t *testing.T) {
 		"kv put -h":   "--if-version VERSION",
 		"help kv put": "--if-version VERSION",
 		"call --help": "  6    unavailable, deadline_exceeded",
+		"top -h":      "--sort COLUMN",
+		"services -h": "--watch",
 	} {
 		c := alone(t)
 		c.want(c.run(strings.Fields(args)...), 0, want, "")
@@ -139,6 +141,8 @@ func TestCompletion(t *testing.T) {
 		"call":         "kv-srv\necho-srv\n",
 		"serve kv-srv": "echo-srv\n",
 		"call --add":   "--address:call",
+		"top --so":     "--sort:`COLUMN`",
+		"services --w": "--watch:go on",
 	} {
 		c := alone(t)
 		c.want(c.run(append(strings.Fields(args), "--generate-shell-completion")...), 0, want, "")

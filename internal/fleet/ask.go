@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/micro/platform/internal/certs"
-	"github.com/micro/platform/internal/client"
 )
 
 const (
@@ -35,12 +33,6 @@ type answer struct {
 	why      string
 	stopping bool    // it says so
 	sample   *sample // nil: it has told no metrics
-}
-
-func newTransport(secure *certs.Source) *http.Transport {
-	t := client.HTTP(secure)
-	t.MaxIdleConnsPerHost, t.IdleConnTimeout = 2, unwatched+lookWatched+patience
-	return t
 }
 
 // ask asks for readiness and metrics at once: a check of readiness may take all of the
@@ -159,12 +151,20 @@ func brief(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return "closes the connection"
 	case bad:
-		return cut("certificate: " + strings.TrimPrefix(wrong.Err.Error(), "x509: "))
+		return cut("certificate: " + strings.TrimPrefix(verification(wrong.Err).Error(), "x509: "))
 	case network:
 		return cut(op.Err.Error())
 	default:
 		return cut(err.Error())
 	}
+}
+
+// verification is err without the guesses at which authority may have been meant.
+func verification(err error) error {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return x509.UnknownAuthorityError{}
+	}
+	return err
 }
 
 // cut keeps what fits into a line.

@@ -44,6 +44,7 @@ type Fleet struct {
 	news             atomic.Bool   // that of stale has not been listed yet
 
 	mu        sync.Mutex
+	asked     bool // the registry, and who it has, once
 	instances map[key]*instance
 	histories map[string]*history
 	watchers  map[chan struct{}]struct{}
@@ -106,12 +107,15 @@ func put(c chan struct{}) {
 }
 
 // Services returns what is known, without a wait: by name, and the instances by
-// address. An instance is there once it was looked at. Endpoints and Metadata are
-// shared: nobody may change them.
+// address. It is nil until the registry was asked once, and who it has was looked at.
+// Endpoints and Metadata are shared: nobody may change them.
 func (f *Fleet) Services() []Service {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var all []Service
+	if !f.asked {
+		return nil
+	}
+	all := []Service{}
 	for _, k := range slices.SortedFunc(maps.Keys(f.instances), key.compare) {
 		i := f.instances[k]
 		if i.looked.IsZero() {
@@ -145,16 +149,27 @@ func (f *Fleet) History(service string) []Point {
 	return nil
 }
 
-// Look asks the registry and every instance now, and returns what Err does then. A look
-// that begins while it waits for one under way is its own. A registry that does not
-// answer takes the time that it has for that: its calls know no context.
+// Look asks the registry and the instances now, and returns what Err does then. Of those
+// that were away it asks as many as there is time for. One look is under way at a time,
+// and is that of all who wait for it to begin. A registry that does not answer takes the
+// time that it has for that: its calls know no context.
 func (f *Fleet) Look(ctx context.Context) error {
-	asked := time.Now()
-	if err := f.listing.share(ctx, asked, f.list); err != nil {
+	if err := f.listing.share(ctx, time.Now(), f.list); err != nil {
 		return err
 	}
-	if err := f.looking.share(ctx, asked, f.lookAtAll); err != nil {
+	if err := f.looking.share(ctx, time.Now(), f.lookAtAll); err != nil {
 		return err
 	}
+	f.noteAsked()
 	return f.Err()
+}
+
+// noteAsked has Services tell.
+func (f *Fleet) noteAsked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.asked {
+		f.asked = true
+		f.tell()
+	}
 }

@@ -111,9 +111,9 @@ func states(f *fleet.Fleet) map[string]string {
 }
 
 // want fails unless these are the states.
-func (w watched) want(states_ map[string]string) {
+func (w watched) want(all map[string]string) {
 	w.t.Helper()
-	if d := cmp.Diff(states(w.Fleet), states_); d != "" {
+	if d := cmp.Diff(states(w.Fleet), all); d != "" {
 		w.t.Error(d)
 	}
 }
@@ -161,7 +161,7 @@ func TestReady(t *testing.T) {
 	w.look(0)
 	i := w.only()
 	if i.State != fleet.Ready || i.Why != "" || i.ID == "" || i.Address != p.Address("echo-srv") || i.Version == "" ||
-		len(i.Endpoints) != 5 || i.Endpoints[0] != "Echo.Call" || i.Metadata["protocol"] == "" || !i.Changed.Equal(w.Now()) {
+		len(i.Endpoints) != 5 || i.Endpoints[0] != "Echo.Call" || i.Metadata["protocol"] == "" || !i.Changed.Equal(i.Started) {
 		t.Errorf("got %+v", i)
 	}
 	// This process is older than the service, and its clock counts in hundredths.

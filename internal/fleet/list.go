@@ -33,7 +33,7 @@ func Find(r registry.Registry, service string) ([]*registry.Service, error) {
 	for range lookups {
 		all, err := r.GetService(service)
 		if err != nil && !errors.Is(err, registry.ErrNotFound) {
-			return nil, fmt.Errorf("ask for %s: %w", service, err)
+			return nil, err
 		}
 		if len(all) > 0 {
 			return all, nil
@@ -60,7 +60,9 @@ func List(r registry.Registry) ([]Record, error) {
 	found, errs := make([][]*registry.Service, len(names)), make([]error, len(names))
 	for i, name := range names {
 		asking.Go(func() error {
-			found[i], errs[i] = Find(r, name)
+			if found[i], errs[i] = Find(r, name); errs[i] != nil {
+				errs[i] = fmt.Errorf("ask for %s: %w", name, errs[i])
+			}
 			return nil
 		})
 	}

@@ -52,7 +52,7 @@ func (all samples) load() (Load, buckets) {
 	now := all[len(all)-1]
 	short, long := all.before(rateOver), all.before(quantileOver)
 	period := now.at.Sub(short.at).Seconds()
-	if period <= 0 {
+	if period < slack.Seconds() { // a call would be many
 		return Load{}, nil
 	}
 	recent := now.buckets.minus(long.buckets)

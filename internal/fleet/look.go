@@ -115,7 +115,10 @@ func (f *Fleet) look(ctx context.Context, t target) {
 // note takes over an answer, and returns whether the state has changed.
 func (i *instance) note(a answer, now time.Time) bool {
 	changed := i.State != a.state
-	if changed || i.looked.IsZero() {
+	switch {
+	case i.looked.IsZero() && a.sample != nil && !a.sample.started.IsZero():
+		i.Changed = a.sample.started
+	case changed || i.looked.IsZero():
 		i.Changed = now
 	}
 	i.looked, i.State, i.Why = now, a.state, a.why

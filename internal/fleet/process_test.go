@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/micro/platform/internal/fleet"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/registries"
+	"github.com/micro/platform/internal/setting"
 	"github.com/micro/platform/tests/echo"
 )
 
@@ -93,6 +94,11 @@ func run(t *testing.T, f *fleet.Fleet) <-chan struct{} {
 // await waits until it is as it should, and logs how long that took.
 func await(t *testing.T, changed <-chan struct{}, what string, is func() bool) {
 	t.Helper()
+	awaitFor(t, patient, changed, what, is)
+}
+
+func awaitFor(t *testing.T, patient time.Duration, changed <-chan struct{}, what string, is func() bool) {
+	t.Helper()
 	begun, late := time.Now(), time.After(patient)
 	for !is() {
 		select {
@@ -155,38 +161,48 @@ func TestKilled(t *testing.T) {
 	other.end(syscall.SIGKILL)
 }
 
-// TestLeft has no one in it who has left by themselves, and who is new at once.
+// TestLeft hears at once of who is new, and of who has left by themselves.
 func TestLeft(t *testing.T) {
-	reg := registry.NewMemoryRegistry()
-	f := fleet.New(fleet.Config{Registry: reg, Log: quiet()})
+	t.Run("memory", func(t *testing.T) {
+		reg := registry.NewMemoryRegistry()
+		comesAndLeaves(t, reg, reg, patient)
+	})
+	t.Run("mdns", func(t *testing.T) { // where a word may get lost
+		comesAndLeaves(t, multicast(t), multicast(t), 2*time.Minute)
+	})
+}
+
+// multicast is the registry over mDNS, as that of another process.
+func multicast(t *testing.T) registry.Registry {
+	t.Helper()
+	r, err := registries.Open(t.Context(), registries.Read(setting.New(func(string) string { return "" }, registries.Settings())), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// comesAndLeaves gives a service less time to be forgotten than one that was killed has,
+// unless words get lost.
+func comesAndLeaves(t *testing.T, ours, theirs registry.Registry, patient time.Duration) {
+	t.Helper()
+	f := fleet.New(fleet.Config{Registry: ours, Log: quiet()})
 	changed := run(t, f)
-	await(t, changed, "a look at nothing", func() bool { return f.Err() == nil && len(f.Services()) == 0 })
+	await(t, changed, "the first look", func() bool { return f.Look(t.Context()) == nil })
 
 	ctx, stop := context.WithCancel(t.Context())
 	done, started := make(chan error, 1), make(chan []host.Running, 1)
 	go func() {
 		done <- host.Run(ctx, host.Process{
-			Getenv: getenv(t), Stderr: &log{}, Registry: reg, Started: func(all []host.Running) { started <- all },
+			Getenv: getenv(t), Stderr: &log{}, Registry: theirs, Started: func(all []host.Running) { started <- all },
 		}, echo.Service(&echo.Handler{}))
 	}()
-	awaitStates(t, f, changed, map[string]string{"echo-srv " + (<-started)[0].Address: "ready"})
+	at := "echo-srv " + (<-started)[0].Address
+	await(t, changed, "it is there", func() bool { return states(f)[at] == "ready" })
+	await(t, changed, "it has a history", func() bool { return f.History("echo-srv") != nil })
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	awaitStates(t, f, changed, map[string]string{})
-	if f.History("echo-srv") != nil {
-		t.Error("there is a history of a service that is gone")
-	}
-}
-
-// freePort returns an address that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	awaitFor(t, patient, changed, "it is gone", func() bool { return states(f)[at] == "" })
 }

@@ -62,6 +62,7 @@ func (f *Fleet) listNow(ctx context.Context) {
 	if len(f.fresh()) > 0 {
 		_ = f.looking.take(ctx, f.lookAtFresh) // fails with ctx alone
 	}
+	f.noteAsked()
 }
 
 // listSoon has the registry listed, since it has news.
@@ -133,8 +134,11 @@ func (f *Fleet) hearOnce(ctx context.Context) error {
 	}
 }
 
-// deregistered notes who has left by themselves: a registry drops those that have
-// crashed later than they are seen to be away, or without a word.
+// late is how much later than it is seen an end may be told of.
+const late = 5 * time.Second
+
+// deregistered notes who has left by themselves: a registry drops those that were killed
+// long after they are seen to be away, or without a word.
 func (f *Fleet) deregistered(s *registry.Service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +148,8 @@ func (f *Fleet) deregistered(s *registry.Service) {
 	now := f.now()
 	for _, n := range s.Nodes {
 		i := f.instances[key{s.Name, n.Address}]
-		if i == nil || i.ID != n.Id || i.State == Away {
+		if i == nil || i.State == Away && now.Sub(i.Changed) > late ||
+			i.ID != n.Id && i.ids[n.Id] { // one that was there before
 			continue
 		}
 		i.left = now

@@ -21,7 +21,7 @@ type Instance struct {
 	State   State
 	Why     string    // short, for people; "" of Ready, and of Unknown where nothing is wrong
 	Started time.Time // of the process; zero: not known
-	Changed time.Time // when State changed last
+	Changed time.Time // when State changed last: as long as it has not, Started, or the first look
 	Load    Load
 }
 
