@@ -76,10 +76,17 @@ func (b *inbox) Error() error {
 
 func (b *inbox) Send(m any) error {
 	err := b.send(m)
+	if err != nil {
+		b.failed(err)
+	}
+	return err
+}
+
+// failed notes a stall.
+func (b *inbox) failed(err error) {
 	if hasStalled(err) {
 		b.stalled.Store(&err)
 	}
-	return err
 }
 
 func (b *inbox) Recv(m any) error {

@@ -225,6 +225,37 @@ func TestStalledAnswers(t *testing.T) {
 	}
 }
 
+// TestStalledEnd: what net/http writes after the handler has returned is taken in time,
+// too.
+func TestStalledEnd(t *testing.T) {
+	c, _, conf := secured(t, "billing.test")
+	c.WriteTimeout = 300 * time.Millisecond
+	const window = 64 << 10 // of the caller
+	returned := make(chan error, 1)
+	address := serve(t, c, func(s server.Server) error {
+		s.(*port.Server).HandleHTTP("/events", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, window))
+			_, failed := io.WriteString(w, "the end")
+			returned <- errors.Join(err, failed)
+		}))
+		return nil
+	}).Addr().String()
+	on := over("")(t, address, conf)
+	defer on.close()
+	next := on.count(t, &echopb.CountRequest{})
+	if err := receive(t, returned, "the handler to return"); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, time.After(2*c.WriteTimeout), "the end to be late")
+	var err error
+	for err == nil {
+		err = next()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the answer has ended well: %v", err)
+	}
+}
+
 // TestRequestLate: over gRPC, too, a request must arrive in time where its caller names
 // none.
 func TestRequestLate(t *testing.T) {
