@@ -3,6 +3,7 @@ package pages_test
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,10 +47,10 @@ func looks() []look {
 
 // tab is a page in Chromium.
 type tab struct {
-	t      *testing.T
-	close  func()
-	ctx    context.Context //nolint:containedctx // that of chromedp
-	logged func() []string
+	t       *testing.T
+	close   func()
+	ctx     context.Context //nolint:containedctx // that of chromedp
+	message func() (chromedp.ConsoleMessage, error, bool)
 }
 
 // browser starts Chromium for the test.
@@ -89,24 +90,35 @@ func open(t *testing.T, b context.Context, l look, url string) *tab {
 	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !l.script}); err != nil {
 		t.Fatal(err)
 	}
-	messages := chromedp.Console(ctx)
-	tb.logged = func() []string {
-		const last = "the end of the console"
-		tb.eval(`console.log("` + last + `")`)
-		var all []string
-		for m, err := range messages {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.Text == last {
-				break
-			}
-			all = append(all, m.String())
-		}
-		return all
-	}
+	next, stop := iter.Pull2(chromedp.Console(ctx))
+	t.Cleanup(stop)
+	tb.message = next
 	tb.do(chromedp.EmulateViewport(l.width, l.height), chromedp.Navigate(url))
 	return tb
+}
+
+// visit goes on to another page.
+func (tb *tab) visit(url string) {
+	tb.t.Helper()
+	tb.do(chromedp.Navigate(url))
+}
+
+// logged is what the console has that was not asked for before.
+func (tb *tab) logged() []string {
+	tb.t.Helper()
+	const last = "the end of the console"
+	tb.eval(`console.log("` + last + `")`)
+	var all []string
+	for {
+		m, err, ok := tb.message()
+		if err != nil || !ok {
+			tb.t.Fatalf("the console has ended: %v", err)
+		}
+		if m.Text == last {
+			return all
+		}
+		all = append(all, m.String())
+	}
 }
 
 func (tb *tab) do(steps ...chromedp.Action[chromedp.Void]) {

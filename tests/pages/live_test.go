@@ -162,6 +162,15 @@ func TestLive(t *testing.T) {
 		tb.do(chromedp.SetValue(`textarea`, `{"key": ""}`), chromedp.Click(`button`))
 		tb.await(`document.body.innerText.includes("key: 0 bytes long, want 1 to 1024")`, 5*time.Second)
 	})
+	t.Run("who uses the keyboard stays where they are", func(t *testing.T) {
+		link := fmt.Sprintf(`document.getElementById("s-kv-srv-%s")`, address)
+		first.eval(link + `.focus(); window.updates = 0; document.addEventListener("htmx:sseMessage", () => window.updates++)`)
+		command("get", at, "both")
+		first.await(`window.updates >= 2`, 5*time.Second)
+		if !is[bool](first, `document.activeElement === `+link) {
+			t.Error("the focus is gone")
+		}
+	})
 	t.Run("a service that is killed", func(t *testing.T) {
 		if err := kv.Process.Kill(); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -104,14 +105,27 @@ func every() []string {
 	return all
 }
 
+// TestAxe: it finds what is wrong.
+func TestAxe(t *testing.T) {
+	tb := open(t, browser(t), wide(), "about:blank")
+	tb.eval(`document.body.innerHTML = '<p style="color: #aaa; background: #fff">faint</p><button></button>'`)
+	if got := strings.Join(tb.axe(axeSource(t)), "\n"); !strings.Contains(got, "color-contrast") || !strings.Contains(got, "button-name") {
+		t.Errorf("axe finds %q", got)
+	}
+}
+
 func TestEveryPage(t *testing.T) {
 	b, axe := browser(t), axeSource(t)
 	_, _, base := platform(t)
 	for _, l := range looks() {
 		t.Run(l.name, func(t *testing.T) {
+			tb := open(t, b, l, "about:blank")
+			defer tb.close()
 			for _, path := range every() {
-				tb := open(t, b, l, base+"/"+path)
-				tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])
+				tb.visit(base + "/" + path)
+				if os.Getenv("PICTURES") != "" { //nolint:forbidigo // somebody wants to look at them
+					tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])
+				}
 				if title := is[string](tb, `document.title`); title == "pwned" || title == "" {
 					t.Errorf("%s: the title is %q", path, title)
 				}
@@ -129,7 +143,6 @@ func TestEveryPage(t *testing.T) {
 				if logged := tb.logged(); len(logged) > 0 {
 					t.Errorf("%s: the console has %q", path, logged)
 				}
-				tb.close()
 			}
 		})
 	}
