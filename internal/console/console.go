@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/credentials"
@@ -124,12 +125,7 @@ func paged(s fleet.Service) bool {
 	if s.Name == "console" || feature(s.Name) == "" || strings.Trim(feature(s.Name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return false
 	}
-	for _, i := range s.Instances {
-		if hasPages(i) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Instances, hasPages)
 }
 
 func hasPages(i fleet.Instance) bool { return i.Metadata["pages"] != "" || i.ID == "" }

@@ -105,8 +105,7 @@ func choose(s fleet.Service, address string) (fleet.Instance, error) {
 
 // answered is what a service has said with an error.
 func answered(err error) *rpcerr.Error {
-	var own *rpcerr.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*rpcerr.Error](err); ok {
 		return own
 	}
 	return rpcerr.From(err)

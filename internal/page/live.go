@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -204,8 +205,8 @@ func (b *batch) send(out *stream) error {
 		return nil
 	}
 	var all bytes.Buffer
-	for i := len(b.entries) - 1; i >= 0; i-- {
-		all.Write(b.entries[i])
+	for _, v := range slices.Backward(b.entries) {
+		all.Write(v)
 	}
 	if b.left > 0 {
 		html, err := b.site.part("left", &scope{Request: b.r, Data: b.left})

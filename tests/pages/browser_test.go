@@ -18,7 +18,7 @@ import (
 // needInterop skips a test that needs Chromium and npm.
 func needInterop(t *testing.T) {
 	t.Helper()
-	if os.Getenv("INTEROP") == "" { //nolint:forbidigo // says what a machine has
+	if os.Getenv("INTEROP") == "" {
 		t.Skip("needs Chromium and npm: make test-interop")
 	}
 }
@@ -49,7 +49,7 @@ func looks() []look {
 type tab struct {
 	t       *testing.T
 	close   func()
-	ctx     context.Context //nolint:containedctx // that of chromedp
+	ctx     context.Context
 	message func() (chromedp.ConsoleMessage, error, bool)
 }
 
@@ -136,7 +136,7 @@ func (tb *tab) eval(js string) {
 	}
 }
 
-// is is what an expression is.
+// is what an expression is.
 func is[T any](tb *tab, js string) T {
 	tb.t.Helper()
 	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](js))
@@ -165,7 +165,7 @@ func (tb *tab) await(js string, most time.Duration) {
 func (tb *tab) picture(name string) {
 	tb.t.Helper()
 	dir := tb.t.ArtifactDir()
-	if to := os.Getenv("PICTURES"); to != "" { //nolint:forbidigo // where somebody wants to look at them
+	if to := os.Getenv("PICTURES"); to != "" {
 		dir = to
 	}
 	picture, err := chromedp.Run(tb.ctx, chromedp.CaptureScreenshot())

@@ -34,7 +34,7 @@ func platform(t *testing.T) (*hosttest.Platform, *kvclient.Client, string) {
 // found waits until the console has found so many services: it lists them every 10 s.
 func found(t *testing.T, base string, services int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) { //nolint:forbidigo // nothing tells
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestEveryPage(t *testing.T) {
 			defer tb.close()
 			for _, path := range every() {
 				tb.visit(base + "/" + path)
-				if os.Getenv("PICTURES") != "" { //nolint:forbidigo // somebody wants to look at them
+				if os.Getenv("PICTURES") != "" {
 					tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])
 				}
 				if title := is[string](tb, `document.title`); title == "pwned" || title == "" {

@@ -20,7 +20,7 @@ import (
 
 // TestPictures takes the pictures of docs/: make pictures.
 func TestPictures(t *testing.T) {
-	if os.Getenv("PICTURES") == "" { //nolint:forbidigo // where to
+	if os.Getenv("PICTURES") == "" {
 		t.Skip("takes the pictures of docs/: make pictures")
 	}
 	b := browser(t)
@@ -66,16 +66,16 @@ func traffic(t *testing.T, p *hosttest.Platform) (stop func()) {
 		all.Go(func() {
 			sessions := kvclient.New(p.Client, kvclient.WithNamespace("sessions"))
 			for ctx.Err() == nil {
-				key := fmt.Sprintf("session/%04x", int(rand.ExpFloat64()*40)) //nolint:gosec // no secret
-				switch rand.IntN(10) {                                        //nolint:gosec // as above
+				key := fmt.Sprintf("session/%04x", int(rand.ExpFloat64()*40))
+				switch rand.IntN(10) {
 				case 0:
-					_, _ = sessions.Put(ctx, key, fmt.Appendf(nil, `{"user":%d,"cart":[]}`, rand.IntN(1000)), kvclient.TTL(time.Hour)) //nolint:gosec // as above
+					_, _ = sessions.Put(ctx, key, fmt.Appendf(nil, `{"user":%d,"cart":[]}`, rand.IntN(1000)), kvclient.TTL(time.Hour))
 				case 1:
 					_, _ = config.Get(ctx, "feature/dark-mode")
 				default:
 					_, _ = sessions.Get(ctx, key) // mostly there
 				}
-				pause(ctx, time.Duration(rand.IntN(20))*time.Millisecond) //nolint:gosec // as above
+				pause(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 			}
 		})
 	}
