@@ -11,8 +11,6 @@ import (
 	"path"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/micro/platform/internal/rpcerr"
 )
 
@@ -25,8 +23,8 @@ var assets embed.FS
 //go:embed parts/*.html
 var parts embed.FS
 
-// serveAsset serves a file of assets. Its address has its content's hash behind it, so a
-// browser may keep it for as long as it likes.
+// serveAsset serves a file of assets. What has its content's hash behind its address a
+// browser may keep for as long as it likes.
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	body, err := assets.ReadFile("assets/" + name)
@@ -37,7 +35,8 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	Secure(h, "'none'")
 	h.Set("Cache-Control", "no-cache")
-	if r.URL.Query().Get("v") != "" {
+	h.Set("ETag", `"`+hash(body)+`"`)
+	if r.URL.Query().Get("v") == hash(body) { // another build may ask for its own
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
@@ -49,8 +48,12 @@ func asset(dir, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return path.Join(dir, name) + "?v=" + hash(body), nil
+}
+
+func hash(body []byte) string {
 	sum := sha256.Sum256(body)
-	return path.Join(dir, name) + "?v=" + hex.EncodeToString(sum[:6]), nil
+	return hex.EncodeToString(sum[:6])
 }
 
 // parse reads the templates of a site, and the parts that all sites have.
@@ -59,13 +62,14 @@ func parse(own fs.FS) (*template.Template, error) {
 		"asset":  asset,
 		"text":   func(s string) template.HTML { return Text(s, 0) },
 		"lines":  Lines,
-		"brief":  func(s string, most int) template.HTML { return Text(s, most) },
+		"plain":  plain,
+		"brief":  Text,
 		"moment": moment, "clock": clock,
 		"sum":   func(a, b float64) float64 { return a + b },
 		"size":  func(b []byte) int64 { return int64(len(b)) },
 		"bytes": Bytes, "count": Count, "rate": Rate, "took": Took, "span": Span, "time": Time,
 		"count64": func(n int) string { return Count(int64(n)) },
-		"code":    func(c codes.Code) string { return rpcerr.Name(c) },
+		"code":    rpcerr.Name,
 		"to":      To,
 		"empty":   func(title, text, command string) empty { return empty{title, text, command} },
 	}).ParseFS(parts, "parts/*.html")

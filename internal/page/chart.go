@@ -19,7 +19,7 @@ type Chart struct {
 	Series []Series
 }
 
-// Series is one line: a value for each of the times; NaN where there is none.
+// Series is one line: a value for each of the times; NaN or an infinity where there is none.
 type Series struct {
 	Name   string
 	Values []float64
@@ -36,7 +36,7 @@ func (c Chart) JSON() (string, error) {
 	for _, s := range c.Series {
 		values := make([]any, len(s.Values))
 		for i, v := range s.Values {
-			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if finite(v) {
 				values[i] = v
 			}
 		}
@@ -47,12 +47,14 @@ func (c Chart) JSON() (string, error) {
 	return string(b), err
 }
 
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
 // Most is the largest value of all series.
 func (c Chart) Most() float64 {
 	most := 0.0
 	for _, s := range c.Series {
 		for _, v := range s.Values {
-			if !math.IsNaN(v) {
+			if finite(v) {
 				most = math.Max(most, v)
 			}
 		}
@@ -64,7 +66,7 @@ func (c Chart) Most() float64 {
 func (c Chart) Says() string {
 	var all []string
 	for _, s := range c.Series {
-		if n := len(s.Values); n > 0 && !math.IsNaN(s.Values[n-1]) {
+		if n := len(s.Values); n > 0 && finite(s.Values[n-1]) {
 			all = append(all, fmt.Sprintf("%s %s%s", s.Name, Rate(s.Values[n-1]), c.Unit))
 		}
 	}
@@ -87,7 +89,7 @@ func (c Chart) Lines() template.HTML {
 	for i, s := range c.Series {
 		fmt.Fprintf(&b, `<polyline class="line%d" points="`, i+1)
 		for j, v := range s.Values {
-			if math.IsNaN(v) || most == 0 {
+			if !finite(v) || most == 0 {
 				continue
 			}
 			x := float64(j) / math.Max(1, float64(len(s.Values)-1)) * chartWidth

@@ -41,7 +41,7 @@ func Rate(f float64) string {
 		return "0"
 	case f < 0.01:
 		return "<0.01"
-	case f >= 1e6:
+	case f >= 999.5e3:
 		return digits(f/1e6) + "M"
 	case f >= 999.5:
 		return digits(f/1e3) + "k"
@@ -70,9 +70,9 @@ func Took(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return "0"
-	case d < time.Millisecond:
+	case d < 999_500*time.Nanosecond:
 		return digits(float64(d)/float64(time.Microsecond)) + " µs"
-	case d < time.Second:
+	case d < 999_500*time.Microsecond:
 		return digits(float64(d)/float64(time.Millisecond)) + " ms"
 	}
 	return Span(d)
@@ -82,10 +82,10 @@ func Took(d time.Duration) string {
 func Span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
-	case d < time.Minute:
+	case d < 59_500*time.Millisecond:
 		return digits(d.Seconds()) + " s"
 	case d < time.Hour:
-		return fmt.Sprintf("%d min", d/time.Minute)
+		return fmt.Sprintf("%d min", max(time.Minute, d)/time.Minute)
 	case d < day:
 		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 	}

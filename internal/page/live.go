@@ -4,17 +4,23 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/micro/platform/internal/rpcerr"
 )
 
 const (
 	liveSuffix  = ".live"
 	entrySuffix = ".entry"
+
+	closing = "ended" // the event after which a browser does not ask again
 
 	pace     = 500 * time.Millisecond // between two states of a page at least
 	retry    = time.Second            // until a Live that has failed is tried again
@@ -55,8 +61,9 @@ func (s *Site) events(w http.ResponseWriter, r *Request, v View) {
 		s.follow(r, v, out)
 		return
 	}
-	states, leave := s.feeds.join(viewer(r.Request)+"\n"+r.Self(), func(ctx context.Context, publish func([]byte)) {
-		s.feed(ctx, s.request(r.Clone(ctx)), v, publish)
+	states, leave := s.feeds.join(viewer(r.Request)+"\n"+r.Self(), func(ctx context.Context) func(func([]byte)) {
+		own := s.request(r.Clone(ctx)) // it outlives r
+		return func(publish func([]byte)) { s.feed(ctx, own, v, publish) }
 	})
 	defer leave()
 	alive := time.NewTicker(silence)
@@ -87,7 +94,8 @@ func (s *Site) feed(ctx context.Context, r *Request, v View, publish func([]byte
 	defer watch.Wait()
 	watch.Go(func() {
 		for ctx.Err() == nil {
-			_ = v.Live(ctx, r, changed) // Show says what is wrong
+			// Show says what else is wrong.
+			_ = s.guarded(r, func() error { return v.Live(ctx, r, changed) })
 			wait(ctx, retry)
 			changed()
 		}
@@ -99,8 +107,10 @@ func (s *Site) feed(ctx context.Context, r *Request, v View, publish func([]byte
 		case <-ctx.Done():
 			return
 		}
-		if state := s.state(ctx, r, v); !bytes.Equal(state, last) {
+		state, err := s.state(ctx, r, v)
+		if last == nil || !bytes.Equal(state, last) {
 			last = state
+			s.report(r, err)
 			publish(state)
 		}
 		wait(ctx, pace)
@@ -116,32 +126,56 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// state is what the live part of a page has now.
-func (s *Site) state(ctx context.Context, r *Request, v View) []byte {
-	name := v.Name + liveSuffix
-	c, err := v.Show(ctx, r)
-	if err != nil {
-		name, c = "trouble", Content{Data: known(err)}
+// state is what the live part of a page has now, and what it says of an error.
+func (s *Site) state(ctx context.Context, r *Request, v View) ([]byte, error) {
+	var c Content
+	err := s.guarded(r, func() (err error) {
+		c, err = v.Show(ctx, r)
+		return err
+	})
+	var html template.HTML
+	if err == nil {
+		html, err = s.part(v.Name+liveSuffix, &scope{Request: r, Data: c.Data})
 	}
-	html, err := s.part(name, &scope{Request: r, Data: c.Data})
 	if err == nil && s.conf.Nav != nil {
 		var nav template.HTML
 		nav, err = s.part("nav.live", &scope{Request: r, Data: s.nav(r, "")})
 		html += nav
 	}
-	if err != nil {
-		s.conf.Log.ErrorContext(ctx, "page", "page", r.URL.Path, "error", err)
+	if err == nil {
+		return []byte(html), nil
 	}
-	return []byte(html)
+	html, wrong := s.part("trouble", &scope{Request: r, Data: known(err)})
+	return []byte(html), errors.Join(err, wrong)
+}
+
+// report logs an error whose reader is told nothing of it.
+func (s *Site) report(r *Request, err error) {
+	if err != nil && known(err).Hidden() {
+		s.conf.Log.ErrorContext(r.Context(), "page", "page", r.URL.Path, "error", err)
+	}
+}
+
+// guarded makes an error of a panic, which elsewhere net/http survives.
+func (s *Site) guarded(r *Request, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.conf.Log.ErrorContext(r.Context(), "a page panicked", "page", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			err = rpcerr.Fault("panic", fmt.Errorf("panic: %v", p))
+		}
+	}()
+	return f()
 }
 
 // follow sends entries as they come, those of a tenth of a second together.
 func (s *Site) follow(r *Request, v View, out *stream) {
+	var source sync.WaitGroup
+	defer source.Wait()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	entries, end := make(chan []byte), make(chan error, 1)
-	go func() { // ends with ctx
-		end <- v.Follow(ctx, r, func(entry any) error {
+	source.Go(func() {
+		emit := func(entry any) error {
 			html, err := s.part(v.Name+entrySuffix, &scope{Request: r, Data: entry})
 			if err != nil {
 				return err
@@ -152,8 +186,9 @@ func (s *Site) follow(r *Request, v View, out *stream) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		})
-	}()
+		}
+		end <- s.guarded(r, func() error { return v.Follow(ctx, r, emit) })
+	})
 	b := batch{site: s, r: r}
 	tick, alive := time.NewTicker(100*time.Millisecond), time.NewTicker(silence)
 	defer tick.Stop()
@@ -167,10 +202,7 @@ func (s *Site) follow(r *Request, v View, out *stream) {
 		case <-alive.C:
 			err = out.comment()
 		case why := <-end:
-			if r.Context().Err() == nil && why != nil {
-				b.fail(why)
-			}
-			_ = b.send(out) // it ends either way
+			b.end(out, why)
 			return
 		}
 	}
@@ -192,10 +224,17 @@ func (b *batch) add(entry []byte) {
 	b.entries = append(b.entries, entry)
 }
 
-func (b *batch) fail(why error) {
-	html, err := b.site.part("ended", &scope{Request: b.r, Data: known(why)})
-	if err == nil {
+// end sends what is left, and why no more comes. Without a reason the browser asks again.
+func (b *batch) end(out *stream, why error) {
+	tell := why != nil && b.r.Context().Err() == nil
+	if tell {
+		b.site.report(b.r, why)
+		html, err := b.site.part("ended", &scope{Request: b.r, Data: known(why)})
+		b.site.report(b.r, err)
 		b.add([]byte(html))
+	}
+	if err := b.send(out); err == nil && tell {
+		_ = out.event(closing, nil) // it ends either way
 	}
 }
 
@@ -205,8 +244,8 @@ func (b *batch) send(out *stream) error {
 		return nil
 	}
 	var all bytes.Buffer
-	for _, v := range slices.Backward(b.entries) {
-		all.Write(v)
+	for _, entry := range slices.Backward(b.entries) {
+		all.Write(entry)
 	}
 	if b.left > 0 {
 		html, err := b.site.part("left", &scope{Request: b.r, Data: b.left})
@@ -230,6 +269,9 @@ func (s *stream) event(name string, html []byte) error {
 	b.WriteString("event: " + name + "\n")
 	for line := range strings.Lines(strings.ReplaceAll(string(html), "\r", "&#13;")) {
 		b.WriteString("data: " + strings.TrimSuffix(line, "\n") + "\n")
+	}
+	if len(html) == 0 {
+		b.WriteString("data:\n") // without data it would be none
 	}
 	b.WriteString("\n")
 	return s.write(b.Bytes())
@@ -274,9 +316,10 @@ func (f *feeds) leave() {
 	f.viewers--
 }
 
-// join returns the states of the page with a key. run makes them, as long as somebody
-// looks. A viewer who is slow misses states, never the last.
-func (f *feeds) join(key string, run func(ctx context.Context, publish func([]byte))) (states <-chan []byte, leave func()) {
+// join returns the states of the page with a key. begin, which the first who looks calls,
+// returns what makes them until ctx ends with the last. A viewer who is slow misses
+// states, never the last.
+func (f *feeds) join(key string, begin func(ctx context.Context) func(publish func([]byte))) (states <-chan []byte, leave func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.all == nil {
@@ -287,7 +330,8 @@ func (f *feeds) join(key string, run func(ctx context.Context, publish func([]by
 		ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it outlives the first who looks, and ends with the last
 		one = &feed{cancel: cancel, viewers: map[chan []byte]struct{}{}}
 		f.all[key] = one
-		go run(ctx, func(state []byte) { f.publish(one, state) })
+		run := begin(ctx)
+		go run(func(state []byte) { f.publish(one, state) })
 	}
 	mine := make(chan []byte, 1)
 	if one.last != nil {

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/internal/call"
@@ -103,6 +104,7 @@ type Request struct {
 
 	site  *Site
 	query url.Values
+	token string // that the forms of the answer carry; "": not known yet
 }
 
 // Get returns a parameter of the page's address.
@@ -226,41 +228,50 @@ func (s *Site) Handlers() map[string]http.Handler {
 		if v.Name == index {
 			path = "/{$}"
 		}
-		all["GET "+path] = s.get(v)
+		all["GET "+path] = s.serve(v, s.get)
 		if v.File != nil {
-			all["GET "+path] = s.file(v)
+			all["GET "+path] = s.serve(v, s.file)
 		}
 		if v.Send != nil {
-			all["POST "+path] = s.post(v)
+			all["POST "+path] = s.serve(v, s.post)
 		}
 	}
 	return all
 }
 
-func (s *Site) request(hr *http.Request) *Request { return &Request{hr, s, hr.URL.Query()} }
+func (s *Site) request(hr *http.Request) *Request {
+	return &Request{Request: hr, site: s, query: hr.URL.Query()}
+}
 
-func (s *Site) get(v View) http.Handler {
+// serve refuses an address of which a part cannot be read: without it, another page would
+// be shown, or another thing be done.
+func (s *Site) serve(v View, answer func(http.ResponseWriter, *Request, View)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		r := s.request(hr)
-		if hr.Header.Get("Accept") == "text/event-stream" && (v.Live != nil || v.Follow != nil) {
-			s.events(w, r, v)
+		if _, err := url.ParseQuery(hr.URL.RawQuery); err != nil {
+			s.answer(w, r, v, Content{}, rpcerr.New(codes.InvalidArgument, "address", "the address of the page cannot be read: %v", err))
 			return
 		}
-		c, err := v.Show(hr.Context(), r)
-		s.answer(w, r, v, c, err)
+		answer(w, r, v)
 	})
 }
 
-func (s *Site) post(v View) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		r := s.request(hr)
-		if err := s.genuine(w, r); err != nil {
-			s.answer(w, r, v, Content{}, err)
-			return
-		}
-		c, err := v.Send(hr.Context(), r)
-		s.answer(w, r, v, c, err)
-	})
+func (s *Site) get(w http.ResponseWriter, r *Request, v View) {
+	if r.Method == http.MethodGet && r.Header.Get("Accept") == "text/event-stream" && (v.Live != nil || v.Follow != nil) {
+		s.events(w, r, v)
+		return
+	}
+	c, err := v.Show(r.Context(), r)
+	s.answer(w, r, v, c, err)
+}
+
+func (s *Site) post(w http.ResponseWriter, r *Request, v View) {
+	if err := s.genuine(w, r); err != nil {
+		s.answer(w, r, v, Content{}, err)
+		return
+	}
+	c, err := v.Send(r.Context(), r)
+	s.answer(w, r, v, c, err)
 }
 
 // Fail shows why something at the address of no view did not work.
@@ -268,21 +279,18 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.answer(w, s.request(r), View{}, Content{}, err)
 }
 
-func (s *Site) file(v View) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		r := s.request(hr)
-		f, err := v.File(hr.Context(), r)
-		if err != nil {
-			s.answer(w, r, v, Content{}, err)
-			return
-		}
-		h := w.Header()
-		Secure(h, "'none'")
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
-		h.Set("Cache-Control", "no-store")
-		_, _ = w.Write(f.Body) // who asked may have left
-	})
+func (s *Site) file(w http.ResponseWriter, r *Request, v View) {
+	f, err := v.File(r.Context(), r)
+	if err != nil {
+		s.answer(w, r, v, Content{}, err)
+		return
+	}
+	h := w.Header()
+	Secure(h, "'none'")
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(f.Body) // who asked may have left
 }
 
 // answer writes a page, where to go on, or the page of an error.
@@ -307,7 +315,7 @@ func (s *Site) answer(w http.ResponseWriter, r *Request, v View, c Content, err 
 	if c.Status != 0 {
 		w.WriteHeader(c.Status)
 	}
-	_, _ = w.Write(body) // who asked may have left
+	_, _ = w.Write(body) //nolint:gosec // a template has escaped it; who asked may have left
 }
 
 // Secure sets what keeps a browser from harm: a page has nothing of another origin, and
@@ -325,10 +333,8 @@ func Secure(h http.Header, scripts string) {
 
 // fault is the page of an error.
 func (s *Site) fault(w http.ResponseWriter, r *Request, err error) (Content, []byte) {
+	s.report(r, err)
 	e := known(err)
-	if e.Hidden() {
-		s.conf.Log.ErrorContext(r.Context(), "page", "page", r.URL.Path, "error", err)
-	}
 	c := Content{Title: "That did not work", Status: rpcerr.HTTP(e.Code), Data: e}
 	body, err := s.page(w, r, "fault", c)
 	if err != nil { // New has tried it
@@ -348,7 +354,10 @@ func known(err error) *rpcerr.Error {
 
 // page makes a whole page.
 func (s *Site) page(w http.ResponseWriter, r *Request, name string, c Content) ([]byte, error) {
-	sc := &scope{Request: r, Data: c.Data, Token: token(w, r.Request)}
+	if r.token == "" {
+		r.token = token(w, r.Request)
+	}
+	sc := &scope{Request: r, Data: c.Data, Token: r.token}
 	main, err := s.part(name, sc)
 	if err != nil {
 		return nil, err
@@ -380,7 +389,7 @@ func (sc *scope) Live() template.HTMLAttr {
 
 // Log makes an element get entries, the newest first, and keep the newest of them.
 func (sc *scope) Log() template.HTMLAttr {
-	return template.HTMLAttr(`hx-ext="sse" sse-swap="entry" hx-swap="afterbegin" data-most="200" sse-connect="` + template.HTMLEscapeString(sc.Self()) + `"`) //nolint:gosec // escaped
+	return template.HTMLAttr(`hx-ext="sse" sse-swap="entry" sse-close="` + closing + `" hx-swap="afterbegin" data-most="200" sse-connect="` + template.HTMLEscapeString(sc.Self()) + `"`) //nolint:gosec // escaped
 }
 
 // frame is what the layout shows.
@@ -447,10 +456,11 @@ const home = "services"
 
 // viewer tells those apart who may see different things.
 func viewer(r *http.Request) string {
+	said := strings.Join(r.Header.Values("Authorization"), "\n")
 	if r.TLS == nil {
-		return ""
+		return said
 	}
-	return identity(r.TLS)
+	return said + "\n" + identity(r.TLS)
 }
 
 func identity(state *tls.ConnectionState) string {

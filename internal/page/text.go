@@ -35,7 +35,7 @@ func isolated(shown string, more bool, strange func(rune) bool) template.HTML {
 			break
 		}
 		_, size := utf8.DecodeRuneInString(shown)
-		b.WriteString(`<span class="esc">` + template.HTMLEscapeString(escaped(shown[:size])) + `</span>`)
+		b.WriteString(`<span class="esc">` + template.HTMLEscapeString(plain(shown[:size])) + `</span>`)
 		shown = shown[size:]
 	}
 	b.WriteString("</bdi>")
@@ -49,12 +49,8 @@ func isolated(shown string, more bool, strange func(rune) bool) template.HTML {
 // utf8.RuneError.
 func strange(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
-func escaped(s string) string {
-	if s == "\n" {
-		return `\n`
-	}
-	return printable.Lines(s)
-}
+// plain is Text where there is no markup.
+func plain(s string) string { return strings.ReplaceAll(printable.Lines(s), "\n", `\n`) }
 
 // Cut returns what begins s: at most bytes, and no part of a rune. 0: all.
 func Cut(s string, most int) string {
@@ -62,7 +58,7 @@ func Cut(s string, most int) string {
 		return s
 	}
 	end := most
-	for end > most-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+	for end > max(0, most-utf8.UTFMax) && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return s[:end]

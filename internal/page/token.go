@@ -32,7 +32,7 @@ func token(w http.ResponseWriter, r *http.Request) string {
 		return c.Value
 	}
 	value := base64.RawURLEncoding.EncodeToString(random())
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where there is TLS
 		Name: cookieName, Value: value, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
 	})
 	return value
@@ -55,7 +55,10 @@ func (s *Site) genuine(w http.ResponseWriter, r *Request) error {
 		return forged("the form is of a page of another origin")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	err := r.ParseMultipartForm(maxForm) //nolint:gosec // bounded above
+	err := r.ParseForm() // ParseMultipartForm keeps an error of it to itself
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm) //nolint:gosec // bounded above
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -81,8 +84,8 @@ func Narrow(r *http.Request, feature string) {
 		return
 	}
 	mac := hmac.New(sha256.New, []byte(c.Value))
-	_, _ = mac.Write([]byte(feature)) // never fails
-	r.AddCookie(&http.Cookie{Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(mac.Sum(nil))})
+	_, _ = mac.Write([]byte(feature))                                                                      // never fails
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(mac.Sum(nil))}) //nolint:gosec // of a request
 }
 
 // Token makes sure that the browser has the cookie which Narrow makes over, and that r
@@ -90,6 +93,6 @@ func Narrow(r *http.Request, feature string) {
 func Token(w http.ResponseWriter, r *http.Request) {
 	value := token(w, r)
 	if c, err := r.Cookie(cookieName); err != nil || c.Value != value {
-		r.AddCookie(&http.Cookie{Name: cookieName, Value: value})
+		r.AddCookie(&http.Cookie{Name: cookieName, Value: value}) //nolint:gosec // of a request
 	}
 }
