@@ -243,7 +243,7 @@ func TestNav(t *testing.T) {
 	h := serve(t, page.Config{Views: []page.View{static("show", nil)}}, map[string]string{"show": ""})
 	_, body := get(t, h, "/show", map[string]string{page.NavHeader: "kv test  log"})
 	wantHas(t, body, `<a class="brand" href="../">`, `src="../assets/htmx.js?v=`,
-		`<nav aria-label="Services"><a href="../">services</a><a href="../kv/">kv</a><a href="../test/" aria-current="page">test</a><a href="../log/">log</a></nav>`)
+		`<nav id="nav" aria-label="Services"><a href="../">services</a><a href="../kv/">kv</a><a href="../test/" aria-current="page">test</a><a href="../log/">log</a></nav>`)
 	_, alone := get(t, h, "/show", nil)
 	wantHas(t, alone, `<a class="brand" href="./">`, `src="assets/htmx.js?v=`)
 	_, most := get(t, h, "/show", map[string]string{page.NavHeader: strings.Repeat("a ", 100)})

@@ -53,8 +53,13 @@ type tab struct {
 	message func() (chromedp.ConsoleMessage, error, bool)
 }
 
+// chromium is a browser that runs.
+type chromium struct {
+	ctx context.Context //nolint:containedctx // that of chromedp
+}
+
 // browser starts Chromium for the test.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T) chromium {
 	t.Helper()
 	needInterop(t)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
@@ -66,13 +71,13 @@ func browser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	return ctx
+	return chromium{ctx}
 }
 
 // open opens a tab that looks at a page.
-func open(t *testing.T, b context.Context, l look, url string) *tab {
+func (b chromium) open(t *testing.T, l look, url string) *tab {
 	t.Helper()
-	ctx, shut := chromedp.NewContext(b)
+	ctx, shut := chromedp.NewContext(b.ctx)
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	tb := &tab{t: t, ctx: ctx, close: func() {
 		cancel()

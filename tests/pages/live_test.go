@@ -109,7 +109,7 @@ func TestLive(t *testing.T) {
 		}
 	}
 	at := "--address=" + address
-	first := open(t, b, wide(), base)
+	first := b.open(t, wide(), base)
 	row := fmt.Sprintf(`document.getElementById("i-kv-srv-%s")`, address)
 	first.await(row+`?.innerText.includes("ready")`, 20*time.Second)
 	first.await(`document.querySelector("#nav a[href='kv/']")`, time.Second)
@@ -118,9 +118,9 @@ func TestLive(t *testing.T) {
 
 	t.Run("the page follows the command", func(t *testing.T) {
 		command("put", at, "greeting", "hello")
-		tb := open(t, b, wide(), pages+"item?key=greeting")
+		tb := b.open(t, wide(), pages+"item?key=greeting")
 		tb.await(`document.querySelector("pre")?.innerText === "hello"`, 5*time.Second)
-		keys := open(t, b, wide(), pages+"keys?namespace=default")
+		keys := b.open(t, wide(), pages+"keys?namespace=default")
 		tb.eval(`window.since = "the first load"`)
 		command("put", at, "greeting", "hello again")
 		tb.await(`document.querySelector("pre").innerText === "hello again"`, time.Second)
@@ -135,8 +135,8 @@ func TestLive(t *testing.T) {
 	t.Run("the command follows the page", func(t *testing.T) {
 		command("put", at, "edited", "before")
 		watch := run(t, nil, platform, "kv", "watch", at, "-o", "json")
-		tb := open(t, b, wide(), pages+"edit?key=edited")
-		log := open(t, b, wide(), pages+"watch")
+		tb := b.open(t, wide(), pages+"edit?key=edited")
+		log := b.open(t, wide(), pages+"watch")
 		log.await(`!document.body.classList.contains("stale")`, time.Second)
 		waitWatching(t, platform, at, watch, log)
 		tb.do(chromedp.SetValue(`textarea[name="value"]`, "after\nthe edit"), chromedp.Click(`button`))
@@ -146,7 +146,7 @@ func TestLive(t *testing.T) {
 	})
 	t.Run("a conflict", func(t *testing.T) {
 		command("put", at, "both", "first")
-		tb := open(t, b, wide(), pages+"edit?key=both")
+		tb := b.open(t, wide(), pages+"edit?key=both")
 		command("put", at, "both", "theirs")
 		tb.do(chromedp.SetValue(`textarea[name="value"]`, "mine"), chromedp.Click(`button`))
 		tb.await(`document.querySelector("h2")?.innerText === "Theirs" && document.querySelector("pre").innerText === "theirs" && document.querySelector("textarea[name=value]").value === "mine"`, 5*time.Second)
@@ -155,7 +155,7 @@ func TestLive(t *testing.T) {
 		tb.await(`document.querySelector("pre")?.innerText === "mine" && !document.querySelector("form")`, 5*time.Second)
 	})
 	t.Run("a call", func(t *testing.T) {
-		tb := open(t, b, wide(), base+"/call?service=kv-srv&method=KV.Get&address="+address)
+		tb := b.open(t, wide(), base+"/call?service=kv-srv&method=KV.Get&address="+address)
 		tb.do(chromedp.SetValue(`textarea`, `{"key": "both"}`), chromedp.Click(`button`))
 		tb.await(`document.querySelector("pre")?.innerText.includes('"value": "bWluZQ=="')`, 5*time.Second)
 		tb.picture("call")

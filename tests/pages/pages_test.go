@@ -107,7 +107,7 @@ func every() []string {
 
 // TestAxe: it finds what is wrong.
 func TestAxe(t *testing.T) {
-	tb := open(t, browser(t), wide(), "about:blank")
+	tb := browser(t).open(t, wide(), "about:blank")
 	tb.eval(`document.body.innerHTML = '<p style="color: #aaa; background: #fff">faint</p><button></button>'`)
 	if got := strings.Join(tb.axe(axeSource(t)), "\n"); !strings.Contains(got, "color-contrast") || !strings.Contains(got, "button-name") {
 		t.Errorf("axe finds %q", got)
@@ -119,7 +119,7 @@ func TestEveryPage(t *testing.T) {
 	_, _, base := platform(t)
 	for _, l := range looks() {
 		t.Run(l.name, func(t *testing.T) {
-			tb := open(t, b, l, "about:blank")
+			tb := b.open(t, l, "about:blank")
 			defer tb.close()
 			for _, path := range every() {
 				tb.visit(base + "/" + path)

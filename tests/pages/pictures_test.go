@@ -45,7 +45,7 @@ func TestPictures(t *testing.T) {
 		{"watch", "kv/watch?namespace=sessions", l, 4 * time.Second},
 		{"phone", "kv/hot", look{width: 390, height: 560, script: true}, 2 * time.Second},
 	} {
-		tb := open(t, b, one.look, base+"/"+one.path)
+		tb := b.open(t, one.look, base+"/"+one.path)
 		tb.do(chromedp.Sleep(one.wait))
 		tb.picture(one.name)
 		tb.close()
