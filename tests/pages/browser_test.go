@@ -55,7 +55,7 @@ type tab struct {
 
 // chromium is a browser that runs.
 type chromium struct {
-	ctx context.Context //nolint:containedctx // that of chromedp
+	ctx context.Context
 }
 
 // browser starts Chromium for the test.
