@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -65,6 +66,7 @@ func start(_ context.Context, h *host.Host) error {
 		return err
 	}
 	p := newProxy(c.fleet, site, scheme, secure)
+	p.transport.ResponseHeaderTimeout = h.Settings.Duration("PLATFORM_TIMEOUT") + time.Second // a page has that itself
 	h.OnStop(p.close)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		h.Handle(method+" /{feature}/{rest...}", p)

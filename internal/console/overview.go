@@ -50,7 +50,7 @@ func (c *console) table(r *page.Request, all []fleet.Service) instances {
 		for _, i := range s.Instances {
 			one := row{Instance: i, Service: s.Name}
 			if paged(s) && hasPages(i) {
-				one.Pages = feature(s.Name) + "@" + i.Address + "/"
+				one.Pages = "./" + feature(s.Name) + "@" + i.Address + "/" // what begins kv@10.0.0.7: could be a scheme
 			}
 			if !i.Started.IsZero() && i.State != fleet.Away {
 				one.Up = page.Span(time.Since(i.Started).Truncate(time.Second))
