@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -28,11 +29,14 @@ const (
 	fieldFile     = "file"
 	fieldTTL      = "ttl"
 	fieldMetadata = "metadata"
-	fieldEncoding = "encoding"   // of the value: text, json, hex or file
+	fieldEncoding = "encoding"   // of the value: text, json, hex, file or again
 	fieldVersion  = "if_version" // that the editor has seen; 0: there was no item
 	fieldShown    = "ttl_shown"  // what stood in the field ttl
 	fieldExpires  = "expires"    // when the item was to end
 )
+
+// again is the encoding of a value that was sent as a file, and that a form cannot hold.
+const again = "again"
 
 // maxEdit is the largest value that is edited as hexadecimal digits.
 const maxEdit = 64 << 10
@@ -84,9 +88,10 @@ func form(r *page.Request, i *kvpb.Item) page.Form {
 	if t := i.GetExpireTime(); t != nil {
 		ttl, expires = max(0, time.Until(t.AsTime())).Round(time.Second).String(), t.AsTime().Format(time.RFC3339Nano)
 	}
-	f.Fields = append(f.Fields, valueFields(r, i.GetValue())...)
-	f.Fields = append(f.Fields,
-		page.Field{Name: fieldFile, Label: "A file instead", Kind: "file", Help: fileHelp(i.GetValue())},
+	encoding := editedAs(i.GetValue(), r.Get(asForm))
+	f.Fields = append(f.Fields, valueField(encoding, i.GetValue()),
+		page.Field{Name: fieldEncoding, Kind: "hidden", Value: encoding},
+		fileField(encoding),
 		page.Field{Name: fieldTTL, Label: "Time to live", Value: ttl, Help: "Such as 90s, 15m, 24h or 7d; empty: it does not end. As it stands, the end stays what it is."},
 		page.Field{Name: fieldMetadata, Label: "Metadata", Kind: "area", Rows: 3, Code: true, Value: metadataText(i.GetMetadata()), Help: "A line name=value for each."},
 		page.Field{Name: fieldVersion, Kind: "hidden", Value: strconv.FormatUint(i.GetVersion(), 10)},
@@ -96,45 +101,45 @@ func form(r *page.Request, i *kvpb.Item) page.Form {
 	return f
 }
 
-func fileHelp(value []byte) string {
-	if len(value) <= maxEdit || printable.Text(string(value)) {
-		return ""
-	}
-	return "The value is binary and has " + page.Bytes(int64(len(value))) + ", too much to edit here. Without a file it stays what it is."
-}
-
-// valueFields have a value as text, or as hexadecimal digits where asked for or where a
-// browser would not send the same text back.
-func valueFields(r *page.Request, value []byte) []page.Field {
-	encoding := asText
+// editedAs returns how a value is edited: as what a browser sends back as it was, and
+// among such as what was asked for.
+func editedAs(value []byte, wish string) string {
+	text, small := printable.Text(string(value)), len(value) <= maxEdit
 	switch {
-	case r.Get(asForm) == "" && forms(value)[0] == asJSON, r.Get(asForm) == asJSON:
-		encoding = asJSON
-	case r.Get(asForm) != asHex && printable.Text(string(value)):
-	case len(value) > maxEdit:
-		encoding = asFile
-	default:
-		encoding = asHex
+	case text && wish == asHex && small:
+		return asHex
+	case text && wish != asText && forms(value)[0] == asJSON:
+		return asJSON
+	case text:
+		return asText
+	case small:
+		return asHex
 	}
-	f := valueField(encoding)
-	switch encoding {
-	case asText, asJSON:
-		f.Value = string(value)
-	case asHex:
-		f.Value = spaced(value)
-	}
-	return []page.Field{f, {Name: fieldEncoding, Kind: "hidden", Value: encoding}}
+	return asFile
 }
 
-func valueField(encoding string) page.Field {
+func valueField(encoding string, value []byte) page.Field {
 	f := page.Field{Name: fieldValue, Label: "Value", Kind: "area", Rows: 12, Code: true}
 	switch encoding {
 	case asHex:
-		f.Label, f.Help = "Value, in hexadecimal digits", "Spaces and lines do not matter."
+		f.Label, f.Help, f.Value = "Value, in hexadecimal digits", "Spaces and lines do not matter.", spaced(value)
 	case asJSON:
-		f.Label, f.Help = "Value, in JSON", "What is no JSON is not saved."
-	case asFile:
+		f.Label, f.Help, f.Value = "Value, in JSON", "What is no JSON is not saved.", string(value)
+	case asFile, again:
 		f.Kind = "hidden"
+	default:
+		f.Value = string(value)
+	}
+	return f
+}
+
+func fileField(encoding string) page.Field {
+	f := page.Field{Name: fieldFile, Label: "A file instead", Kind: "file"}
+	switch encoding {
+	case asFile:
+		f.Help = "The value is binary, and too large to edit here. Without a file it stays what it is."
+	case again:
+		f.Label, f.Required, f.Help = "A file", true, "Choose it again: a browser does not keep what it has sent."
 	}
 	return f
 }
@@ -156,17 +161,28 @@ func spaced(value []byte) string {
 
 // save writes what the form has.
 func save(ctx context.Context, r *page.Request) (page.Content, error) {
-	f := refill(r)
-	req, err := putRequest(ctx, r)
+	file, err := uploaded(r)
+	if err != nil {
+		return page.Content{}, err
+	}
+	f := refill(r, file)
+	req, err := putRequest(ctx, r, file)
 	if err == nil {
 		_, err = page.Call[kvpb.PutResponse](ctx, r, "KV.Put", req)
 	}
-	switch {
-	case err == nil:
+	switch rpcerr.Code(err) {
+	case codes.OK:
 		return page.Content{SeeOther: itemAt(r, req.GetKey())}, nil
-	case rpcerr.Code(err) == codes.Aborted || rpcerr.Code(err) == codes.AlreadyExists:
+	case codes.Aborted, codes.AlreadyExists:
 		return conflict(ctx, r, f, req.GetKey())
-	case !f.Fail(err):
+	default:
+		return refused(r, f, err)
+	}
+}
+
+// refused shows the form again, and what is wrong with it.
+func refused(r *page.Request, f page.Form, err error) (page.Content, error) {
+	if !f.Fail(err) {
 		return page.Content{}, err
 	}
 	c := editor(r, editing{Form: f})
@@ -174,14 +190,31 @@ func save(ctx context.Context, r *page.Request) (page.Content, error) {
 	return c, nil
 }
 
-// refill is the form as it was sent.
-func refill(r *page.Request) page.Form {
+// refill is the form as it was sent, with what its file had, which a browser would not
+// send again.
+func refill(r *page.Request, file *upload) page.Form {
+	encoding := r.Field(fieldEncoding)
+	if file != nil {
+		if encoding = editedAs(file.value, asText); encoding == asFile {
+			encoding = again
+		}
+	}
 	f := form(r, &kvpb.Item{})
 	for i, field := range f.Fields {
-		if field.Name == fieldValue {
-			f.Fields[i] = valueField(r.Field(fieldEncoding))
+		switch field.Name {
+		case fieldFile:
+			f.Fields[i] = fileField(encoding)
+		case fieldEncoding:
+			f.Fields[i].Value = encoding
+		case fieldValue:
+			f.Fields[i] = valueField(encoding, nil)
+			f.Fields[i].Value = unix(r.Field(fieldValue))
+			if file != nil {
+				f.Fields[i] = valueField(encoding, file.value)
+			}
+		default:
+			f.Fields[i].Value = unix(r.Field(field.Name))
 		}
-		f.Fields[i].Value = unix(r.Field(field.Name))
 	}
 	return f
 }
@@ -194,7 +227,7 @@ func conflict(ctx context.Context, r *page.Request, f page.Form, key string) (pa
 	case rpcerr.Code(err) == codes.NotFound:
 		e.Gone = true
 	case err != nil:
-		return page.Content{}, err
+		return refused(r, f, err)
 	default:
 		theirs := show(namespaceOf(r), rsp.GetItem(), r.Get(asForm))
 		e.Theirs = &theirs
@@ -214,7 +247,7 @@ func conflict(ctx context.Context, r *page.Request, f page.Form, key string) (pa
 func unix(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 
 // putRequest reads the form.
-func putRequest(ctx context.Context, r *page.Request) (*kvpb.PutRequest, error) {
+func putRequest(ctx context.Context, r *page.Request, file *upload) (*kvpb.PutRequest, error) {
 	req := &kvpb.PutRequest{Namespace: namespaceOf(r), Key: r.Get(ofKey)}
 	if req.GetKey() == "" {
 		req.Key = r.Field(fieldKey)
@@ -224,7 +257,7 @@ func putRequest(ctx context.Context, r *page.Request) (*kvpb.PutRequest, error) 
 		return nil, rpcerr.Invalid(fieldVersion, "no version")
 	}
 	req.IfVersion, req.IfAbsent = version, version == 0
-	if req.Value, err = sentValue(ctx, r); err != nil {
+	if req.Value, err = sentValue(ctx, r, file); err != nil {
 		return nil, err
 	}
 	if req.Ttl, err = sentTTL(r); err != nil {
@@ -234,22 +267,37 @@ func putRequest(ctx context.Context, r *page.Request) (*kvpb.PutRequest, error) 
 	return req, err
 }
 
-// sentValue is the file, or else what stands in the form.
-func sentValue(ctx context.Context, r *page.Request) ([]byte, error) {
+// upload is a file that was sent.
+type upload struct{ value []byte }
+
+// uploaded returns the file of the form; nil where none was chosen.
+func uploaded(r *page.Request) (*upload, error) {
 	file, head, err := r.FormFile(fieldFile)
 	switch {
-	case err == nil && head.Filename != "":
-		defer file.Close()
-		return io.ReadAll(file) // as much as a form may have
-	case err != nil && !errors.Is(err, http.ErrMissingFile) && !errors.Is(err, http.ErrNotMultipart):
+	case errors.Is(err, http.ErrMissingFile) || errors.Is(err, http.ErrNotMultipart):
+		return nil, nil //nolint:nilnil // no file
+	case err != nil:
 		return nil, rpcerr.Invalid(fieldFile, "cannot be read")
+	}
+	defer file.Close()
+	if head.Filename == "" {
+		return nil, nil //nolint:nilnil // no file
+	}
+	value, err := io.ReadAll(file) // as much as a form may have
+	return &upload{value}, err
+}
+
+// sentValue is the file, or else what stands in the form.
+func sentValue(ctx context.Context, r *page.Request, file *upload) ([]byte, error) {
+	if file != nil {
+		return file.value, nil
 	}
 	text := unix(r.Field(fieldValue))
 	switch encoding := r.Field(fieldEncoding); encoding {
 	case asText:
 		return []byte(text), nil
 	case asJSON:
-		if err := json.Unmarshal([]byte(text), new(any)); err != nil {
+		if err := json.Unmarshal([]byte(text), new(json.RawMessage)); err != nil {
 			return nil, rpcerr.Invalid(fieldValue, "%v: save it as text if it need not be JSON", err)
 		}
 		return []byte(text), nil
@@ -262,6 +310,8 @@ func sentValue(ctx context.Context, r *page.Request) ([]byte, error) {
 	case asFile: // the version says whether it is still the same
 		old, err := get(ctx, r)
 		return old.GetValue(), err
+	case again:
+		return nil, rpcerr.Invalid(fieldFile, "choose it again")
 	default:
 		return nil, rpcerr.Invalid(fieldEncoding, "want text, json, hex or file")
 	}
@@ -277,17 +327,29 @@ func sentTTL(r *page.Request) (*durationpb.Duration, error) {
 }
 
 func parseTTL(text string) (*durationpb.Duration, error) {
+	text = strings.TrimSpace(text)
 	if text == "" {
 		return nil, nil //nolint:nilnil // see sentTTL
 	}
 	d, err := time.ParseDuration(text)
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n float64
-		n, err = strconv.ParseFloat(days, 64)
-		d = time.Duration(n * float64(24*time.Hour))
+		d, err = parseDays(days)
 	}
 	if err != nil {
 		return nil, rpcerr.Invalid(fieldTTL, "%q is no time such as 90s, 15m, 24h or 7d", page.Cut(text, 40))
 	}
 	return durationpb.New(d), nil
+}
+
+// parseDays reads a number of days, which must be one that a Duration holds.
+func parseDays(text string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	n, err := strconv.ParseFloat(text, 64)
+	if err == nil && !(math.Abs(n) < float64(math.MaxInt64/day)) {
+		err = strconv.ErrRange
+	}
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration(n * float64(day)), nil
 }

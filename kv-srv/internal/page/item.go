@@ -51,7 +51,11 @@ func get(ctx context.Context, r *page.Request) (*kvpb.Item, error) {
 }
 
 func itemChanged(ctx context.Context, r *page.Request, changed func()) error {
-	return changes(ctx, r, namespaceOf(r), r.Get(ofKey), changed)
+	err := changes(ctx, r, namespaceOf(r), r.Get(ofKey), changed)
+	if unsupported(err) {
+		return page.Every(often)(ctx, r, changed)
+	}
+	return err
 }
 
 // value is the value as a file, named as the last part of the key.

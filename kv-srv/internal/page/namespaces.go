@@ -15,9 +15,10 @@ const often = 2 * time.Second
 
 // spaces is the list of namespaces.
 type spaces struct {
-	All   []*kvpb.Namespace
-	Pager page.Pager
-	Find  page.Form
+	All      []*kvpb.Namespace
+	Pager    page.Pager
+	Find     page.Form
+	Unlisted string // the backend that may have others and cannot list them; "": none
 }
 
 func namespaces(ctx context.Context, r *page.Request) (page.Content, error) {
@@ -34,6 +35,7 @@ func namespaces(ctx context.Context, r *page.Request) (page.Content, error) {
 	return page.Content{Title: "Namespaces", Data: spaces{
 		rsp.GetNamespaces(), r.Pager(rsp.GetNextPageToken()),
 		page.Form{Method: "get", Action: "keys", Submit: "Open", Fields: []page.Field{{Name: inNamespace, Label: "Namespace", Value: defaultNamespace}}},
+		rsp.GetUnlistedBackend(),
 	}}, nil
 }
 

@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/micro/platform/internal/page"
+	"github.com/micro/platform/internal/rpcerr"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -69,13 +72,15 @@ func way(namespace, path string) []page.Link {
 	return all
 }
 
-// changes calls changed for each change below a prefix, until ctx ends.
+// changes calls changed for each change below a prefix, until ctx ends. Some backends
+// cannot: see unsupported.
 func changes(ctx context.Context, r *page.Request, namespace, prefix string, changed func()) error {
 	req := &kvpb.WatchRequest{Namespace: namespace, Prefix: prefix}
-	return page.Stream(ctx, r, "KV.Watch", req, func(e *kvpb.WatchResponse) error {
-		if e.GetType() != kvpb.WatchResponse_TYPE_PROGRESS {
-			changed()
-		}
+	return page.Stream(ctx, r, "KV.Watch", req, func(*kvpb.WatchResponse) error {
+		changed() // also at the first message: the watch misses no change after it
 		return nil
 	})
 }
+
+// unsupported tells whether the backend cannot do what it was asked for.
+func unsupported(err error) bool { return rpcerr.Code(err) == codes.Unimplemented }
