@@ -105,6 +105,7 @@ type Request struct {
 	site  *Site
 	query url.Values
 	token string // that the forms of the answer carry; "": not known yet
+	order string // that Sort has made
 }
 
 // Get returns a parameter of the page's address.

@@ -46,6 +46,10 @@ func Sort[T any](r *Request, rows []T, columns Columns[T], otherwise string) {
 		name, descending = strings.CutPrefix(otherwise, "-")
 		order = columns[name]
 	}
+	r.order = name
+	if descending {
+		r.order = "-" + name
+	}
 	slices.SortStableFunc(rows, func(a, b T) int {
 		if descending {
 			return order(b, a)
@@ -57,7 +61,7 @@ func Sort[T any](r *Request, rows []T, columns Columns[T], otherwise string) {
 // Column is the head of a column that rows can be ordered by. Numbers begin with the
 // largest.
 func (sc *scope) Column(name, text string, number bool) template.HTML {
-	asked, descending := strings.CutPrefix(sc.Get(sortParam), "-")
+	asked, descending := strings.CutPrefix(sc.order, "-")
 	to, class, state, mark := name, "", "", ""
 	if number {
 		to, class = "-"+name, ` class="num"`

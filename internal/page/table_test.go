@@ -53,7 +53,7 @@ func TestSort(t *testing.T) {
 
 func TestColumn(t *testing.T) {
 	for query, want := range map[string][]string{
-		"":                                {`<th scope="col"><a href="show?sort=name" id="sort-name">&lt;Name&gt;</a></th>`, `<th scope="col" class="num"><a href="show?sort=-calls" id="sort-calls">Calls</a></th>`},
+		"":                                {`<th scope="col" aria-sort="ascending"><a href="show?sort=-name" id="sort-name">&lt;Name&gt;↑</a></th>`, `<th scope="col" class="num"><a href="show?sort=-calls" id="sort-calls">Calls</a></th>`},
 		"?sort=name&a=%22%3Cb%3E&after=x": {`<th scope="col" aria-sort="ascending"><a href="show?a=%22%3Cb%3E&amp;sort=-name" id="sort-name">&lt;Name&gt;↑</a></th>`},
 		"?sort=-calls":                    {`<th scope="col" class="num" aria-sort="descending"><a href="show?sort=calls" id="sort-calls">Calls↓</a></th>`},
 		"?sort=calls":                     {`<th scope="col" class="num" aria-sort="ascending"><a href="show?sort=-calls" id="sort-calls">Calls↑</a></th>`},
