@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +33,19 @@ func (r *Request) Pager(after string) Pager {
 		p.Next = r.With(afterParam, after)
 	}
 	return p
+}
+
+// Part returns the part of rows that r asks for, and the links to the others.
+func Part[T any](r *Request, rows []T, size int) ([]T, Pager) {
+	begin, err := strconv.Atoi(r.After())
+	if err != nil || begin < 0 || begin > len(rows) {
+		begin = 0
+	}
+	end, next := min(begin+size, len(rows)), ""
+	if end < len(rows) {
+		next = strconv.Itoa(end)
+	}
+	return rows[begin:end], r.Pager(next)
 }
 
 // Columns are how rows of a table may be ordered, by the names of the columns.

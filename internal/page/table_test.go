@@ -51,6 +51,30 @@ func TestSort(t *testing.T) {
 	}
 }
 
+func TestPart(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "ab next", "?after=2": "cd first next", "?after=4": "e first", "?after=5": " first",
+		"?after=6": "ab first next", "?after=-1": "ab first next", "?after=x": "ab first next",
+	} {
+		var got string
+		show := func(_ context.Context, r *page.Request) (page.Content, error) {
+			part, pager := page.Part(r, []string{"a", "b", "c", "d", "e"}, 2)
+			got = strings.Join(part, "")
+			if pager.First != "" {
+				got += " first"
+			}
+			if pager.Next != "" {
+				got += " next"
+			}
+			return page.Content{}, nil
+		}
+		get(t, serve(t, page.Config{Views: []page.View{{Name: "show", Show: show}}}, map[string]string{"show": ""}), "/show"+query, nil)
+		if got != want {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
+	}
+}
+
 func TestColumn(t *testing.T) {
 	for query, want := range map[string][]string{
 		"":                                {`<th scope="col" aria-sort="ascending"><a href="show?sort=-name" id="sort-name">&lt;Name&gt;↑</a></th>`, `<th scope="col" class="num"><a href="show?sort=-calls" id="sort-calls">Calls</a></th>`},
