@@ -57,7 +57,7 @@ func wrongCalls() []wrongCall {
 			name: "GET", change: func(r *request) { r.verb = http.MethodGet },
 			code: codes.Unimplemented,
 			differs: []difference{
-				{"mucp", codes.Unknown, http.StatusNotFound, "its calls go to /, and a GET of / asks for a page"},
+				{"mucp", codes.OK, http.StatusOK, "its calls go to /, and a GET of / gets the page there"},
 				{"grpc+", codes.Internal, http.StatusMethodNotAllowed, "grpc-go answers by itself; no gRPC client can send it"},
 			},
 		},
