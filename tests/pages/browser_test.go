@@ -141,6 +141,13 @@ func (tb *tab) eval(js string) {
 	}
 }
 
+// press presses the button of the form: not by the mouse, of which a browser takes notice
+// once it has painted the page.
+func (tb *tab) press() {
+	tb.t.Helper()
+	tb.eval(`document.querySelector("button").click()`)
+}
+
 // is what an expression is.
 func is[T any](tb *tab, js string) T {
 	tb.t.Helper()
