@@ -27,7 +27,8 @@ import (
 const (
 	callTimeout   = 10 * time.Second
 	streamTimeout = 5 * time.Second // then the page ends a stream
-	maxMessages   = 100
+	maxMessages   = 100             // of an answer
+	maxRequests   = 1000
 	maxShown      = 256 << 10 // bytes
 )
 
@@ -144,6 +145,8 @@ func read(contract *reflection.Contract, m protoreflect.MethodDescriptor, text s
 			return nil, rpcerr.Invalid(ofRequest, "%v", err)
 		case len(all) == 1 && !m.IsStreamingClient():
 			return nil, rpcerr.Invalid(ofRequest, "there is more than one message, the method takes one")
+		case len(all) == maxRequests:
+			return nil, rpcerr.Invalid(ofRequest, "there are more than %d messages: use a terminal", maxRequests)
 		}
 		all = append(all, msg)
 	}
@@ -186,8 +189,9 @@ func (c *console) invoke(ctx context.Context, s fleet.Service, address string, m
 			if err != nil {
 				return err
 			}
-			a.Messages = append(a.Messages, page.Cut(indented(b), maxShown))
-			if shown += len(b); len(a.Messages) >= maxMessages || shown >= maxShown {
+			text := indented(b)
+			a.Messages = append(a.Messages, strings.Clone(page.Cut(text, maxShown-shown)))
+			if shown += len(text); len(a.Messages) >= maxMessages || shown >= maxShown {
 				return errShown
 			}
 			return nil
@@ -197,10 +201,9 @@ func (c *console) invoke(ctx context.Context, s fleet.Service, address string, m
 	err = one.Do(ctx, p)
 	a.Took = time.Since(begun)
 	switch {
+	case errors.Is(err, errShown) && (streams || shown > maxShown):
+		a.Ended = "There may be more: the page has ended the call."
 	case errors.Is(err, errShown):
-		if streams {
-			a.Ended = "There may be more: the page has ended the call."
-		}
 	case streams && ctx.Err() != nil:
 		a.Ended = fmt.Sprintf("The page has ended the stream after %s.", page.Span(streamTimeout))
 	case err != nil:
@@ -209,11 +212,33 @@ func (c *console) invoke(ctx context.Context, s fleet.Service, address string, m
 	return a, nil
 }
 
-// indented is JSON for people.
+// indented is JSON for people, unless it is so deep that most of it would be spaces.
 func indented(b []byte) string {
 	var out bytes.Buffer
-	if json.Indent(&out, b, "", "  ") != nil {
-		return string(b)
+	if deep(b) || json.Indent(&out, b, "", "  ") != nil {
+		return string(printable.JSON(b))
 	}
 	return string(printable.JSON(slices.Clip(out.Bytes())))
+}
+
+// deep tells whether JSON is nested more than people can read.
+func deep(b []byte) bool {
+	const most = 50
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > most {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }

@@ -7,15 +7,14 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-
+	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/fleet"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/page"
@@ -38,7 +37,7 @@ func Service() host.Service {
 // console is what its pages know.
 type console struct {
 	fleet     *fleet.Fleet
-	creds     credentials.TransportCredentials // to call services with
+	secure    *certs.Source // to call services with; nil: without TLS
 	contracts contracts
 }
 
@@ -50,12 +49,8 @@ func start(_ context.Context, h *host.Host) error {
 	}
 	secure := h.Secure()
 	c := &console{
-		fleet: fleet.New(fleet.Config{Registry: h.Registry, Static: static, Secure: secure, Log: h.Log}),
-		creds: insecure.NewCredentials(),
-	}
-	scheme := "http"
-	if secure != nil {
-		scheme, c.creds = "https", credentials.NewTLS(secure.Config())
+		fleet:  fleet.New(fleet.Config{Registry: h.Registry, Static: static, Secure: secure, Log: h.Log}),
+		secure: secure,
 	}
 	own, err := fs.Sub(templates, "templates")
 	if err != nil {
@@ -65,8 +60,7 @@ func start(_ context.Context, h *host.Host) error {
 	if err != nil {
 		return err
 	}
-	p := newProxy(c.fleet, site, scheme, secure)
-	p.transport.ResponseHeaderTimeout = h.Settings.Duration("PLATFORM_TIMEOUT") + time.Second // a page has that itself
+	p := newProxy(c.fleet, site, secure, h.Settings.Duration("PLATFORM_TIMEOUT")+dialing, h.Log) // a page has that itself
 	h.OnStop(p.close)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		h.Handle(method+" /{feature}/{rest...}", p)
@@ -107,29 +101,41 @@ func (c *console) nav(*http.Request) []page.Link {
 	return all
 }
 
-// features returns the names, in the console, of services with pages.
-func features(all []fleet.Service) []string {
-	var names []string
-	for _, s := range all {
-		if paged(s) {
-			names = append(names, feature(s.Name))
+// pages returns the services with pages by their features, and of their instances those
+// that have them. Where both kv and kv-srv do, kv-srv is the feature kv.
+func pages(all []fleet.Service) map[string]fleet.Service {
+	found := map[string]fleet.Service{}
+	for _, s := range all { // kv comes before kv-srv
+		if !mayHavePages(s.Name) {
+			continue
+		}
+		s.Instances = slices.DeleteFunc(slices.Clone(s.Instances), func(i fleet.Instance) bool { return !hasPages(i) })
+		if len(s.Instances) > 0 {
+			found[feature(s.Name)] = s
 		}
 	}
-	return names
+	return found
 }
+
+// features returns the names, in the console, of services with pages.
+func features(all []fleet.Service) []string { return slices.Sorted(maps.Keys(pages(all))) }
 
 // feature is the name of a service in the console: "kv" of "kv-srv".
 func feature(service string) string { return strings.TrimSuffix(service, "-srv") }
 
-// paged tells whether a service has pages, other than the console itself. The registry
-// has that; of what CONSOLE_SERVICES names it is taken for granted.
-func paged(s fleet.Service) bool {
-	if s.Name == "console" || feature(s.Name) == "" || strings.Trim(feature(s.Name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+// mayHavePages tells whether the console can have pages of a service under its feature:
+// it is none of the console's own folders.
+func mayHavePages(service string) bool {
+	switch name := feature(service); name {
+	case "", "console", "assets":
 		return false
+	default:
+		return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	}
-	return slices.ContainsFunc(s.Instances, hasPages)
 }
 
+// hasPages tells whether an instance has pages. The registry says that; of what
+// CONSOLE_SERVICES names it is taken for granted.
 func hasPages(i fleet.Instance) bool { return i.Metadata["pages"] != "" || i.ID == "" }
 
 // readServices reads the elements of CONSOLE_SERVICES.
@@ -138,7 +144,10 @@ func readServices(list []string) (map[string][]string, error) {
 	for _, one := range list {
 		name, address, ok := strings.Cut(one, "=")
 		host, port, err := net.SplitHostPort(address)
-		if !ok || name == "" || err != nil || host == "" || port == "" {
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if !ok || name == "" || err != nil || host == "" || strings.Contains(address, "=") {
 			return nil, fmt.Errorf("%q is not of the form kv-srv=host:port", one)
 		}
 		all[name] = append(all[name], address)

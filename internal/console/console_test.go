@@ -313,7 +313,7 @@ func TestRogue(t *testing.T) {
 		t.Errorf("the cookies are %q", session)
 	}
 	policy := strings.Join(got.header.Values("Content-Security-Policy"), ", ")
-	if want := "script-src " + s.Address("console") + "/assets/; object-src 'none'"; !strings.Contains(policy, want) {
+	if want := "script-src " + s.Address("console") + "/assets/; connect-src " + s.Address("console") + "/one/;"; !strings.Contains(policy, want) {
 		t.Errorf("the policy is %s, want %s", policy, want)
 	}
 

@@ -6,7 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/micro/platform/internal/fleet"
@@ -16,8 +19,10 @@ import (
 
 const (
 	dialing      = 2 * time.Second // to connect, and to be told a contract
-	remembered   = time.Minute     // a contract, or why there is none
+	remembered   = time.Minute     // a contract, or that there is none
+	tryAgain     = 5 * time.Second // with who did not tell
 	maxContracts = 200
+	maxMessage   = 16 << 20 // bytes of one from a service
 )
 
 // contracts are those that were told lately. The zero value is ready.
@@ -29,7 +34,7 @@ type contracts struct {
 type told struct {
 	contract *reflection.Contract
 	err      error
-	when     time.Time
+	until    time.Time
 }
 
 // contract returns what an instance says of its methods: that at an address, or any.
@@ -38,7 +43,7 @@ func (c *console) contract(ctx context.Context, s fleet.Service, address string)
 	if err != nil {
 		return nil, err
 	}
-	return c.contracts.of(i.Address+" "+i.ID, func() (*reflection.Contract, error) {
+	return c.contracts.of(ctx, i.Address+" "+i.ID, func() (*reflection.Contract, error) {
 		p, err := c.dial(ctx, i.Address)
 		if err != nil {
 			return nil, err
@@ -47,20 +52,27 @@ func (c *console) contract(ctx context.Context, s fleet.Service, address string)
 	})
 }
 
-func (c *contracts) of(key string, ask func() (*reflection.Contract, error)) (*reflection.Contract, error) {
+func (c *contracts) of(ctx context.Context, key string, ask func() (*reflection.Contract, error)) (*reflection.Contract, error) {
 	c.mu.Lock()
 	t, ok := c.all[key]
 	c.mu.Unlock()
-	if ok && time.Since(t.when) < remembered {
+	if ok && time.Now().Before(t.until) {
 		return t.contract, t.err
 	}
 	contract, err := ask()
+	if ctx.Err() != nil {
+		return contract, err // who has asked did not wait
+	}
+	until := time.Now().Add(remembered)
+	if rpcerr.Code(err) == codes.Unavailable {
+		until = time.Now().Add(tryAgain)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.all == nil || len(c.all) >= maxContracts {
 		c.all = map[string]told{}
 	}
-	c.all[key] = told{contract, err, time.Now()}
+	c.all[key] = told{contract, err, until}
 	return contract, err
 }
 
@@ -68,7 +80,11 @@ func (c *contracts) of(key string, ask func() (*reflection.Contract, error)) (*r
 func (c *console) dial(ctx context.Context, address string) (*reflection.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialing)
 	defer cancel()
-	p, err := reflection.Dial(ctx, address, c.creds)
+	creds := insecure.NewCredentials()
+	if c.secure != nil {
+		creds = credentials.NewTLS(c.secure.Config())
+	}
+	p, err := reflection.Dial(ctx, address, creds, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
 	switch {
 	case err == nil:
 		return p, nil

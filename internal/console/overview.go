@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"strings"
 	"time"
 
@@ -46,11 +47,12 @@ func (c *console) table(r *page.Request, all []fleet.Service) instances {
 	if err := c.fleet.Err(); err != nil {
 		t.Trouble = err.Error()
 	}
+	known := pages(c.fleet.Services())
 	for _, s := range all {
 		for _, i := range s.Instances {
 			one := row{Instance: i, Service: s.Name}
-			if paged(s) && hasPages(i) {
-				one.Pages = "./" + feature(s.Name) + "@" + i.Address + "/" // what begins kv@10.0.0.7: could be a scheme
+			if known[feature(s.Name)].Name == s.Name && hasPages(i) {
+				one.Pages = "./" + url.PathEscape(feature(s.Name)+"@"+i.Address) + "/"
 			}
 			if !i.Started.IsZero() && i.State != fleet.Away {
 				one.Up = page.Span(time.Since(i.Started).Truncate(time.Second))

@@ -3,11 +3,11 @@ package console
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +24,10 @@ import (
 // /kv@127.0.0.1:8106/.
 //
 // Whoever registers a service serves pages under the console's address. So it is not
-// trusted with more than its own: script runs from the console's files alone, and what
-// forms are checked by is another for each feature.
+// trusted with more than its own: script runs from the console's files alone, and reaches
+// no further than the page's folder; what forms are checked by is another for each
+// feature; and a service is told which one it is taken for, since an address can be
+// registered by others.
 type proxy struct {
 	fleet     *fleet.Fleet
 	site      *page.Site
@@ -35,17 +37,18 @@ type proxy struct {
 	foreign   *http.CrossOriginProtection
 }
 
-func newProxy(f *fleet.Fleet, site *page.Site, scheme string, secure *certs.Source) *proxy {
-	p := &proxy{fleet: f, site: site, scheme: scheme, transport: client.HTTP(secure), foreign: http.NewCrossOriginProtection()}
+// newProxy returns a proxy to services that begin their answer within patience.
+func newProxy(f *fleet.Fleet, site *page.Site, secure *certs.Source, patience time.Duration, log *slog.Logger) *proxy {
+	p := &proxy{fleet: f, site: site, scheme: "http", transport: client.HTTP(secure), foreign: http.NewCrossOriginProtection()}
 	p.transport.MaxIdleConnsPerHost = 16
 	p.transport.IdleConnTimeout = time.Minute
+	p.transport.DialContext = connect(p.transport.DialContext)
+	if secure != nil {
+		p.scheme, p.transport.DialTLSContext = "https", connect(p.transport.DialTLSContext)
+	}
 	p.reverse = httputil.ReverseProxy{
-		Transport: p.transport, Rewrite: p.rewrite, ModifyResponse: confine,
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() == nil {
-				site.Fail(w, r, rpcerr.New(codes.Unavailable, "console.away", "%s does not answer", r.URL.Host).Because(err))
-			}
-		},
+		Transport: &upstream{p.transport, patience}, Rewrite: p.rewrite, ModifyResponse: confine, ErrorHandler: p.fail,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return p
 }
@@ -53,6 +56,18 @@ func newProxy(f *fleet.Fleet, site *page.Site, scheme string, secure *certs.Sour
 func (p *proxy) close(context.Context) error {
 	p.transport.CloseIdleConnections()
 	return nil
+}
+
+// fail shows why a page did not come, to who is still there.
+func (p *proxy) fail(w http.ResponseWriter, out *http.Request, err error) {
+	to, ok := out.Context().Value(towardKey{}).(toward)
+	if !ok || out.Context().Err() != nil {
+		return
+	}
+	if _, ok := errors.AsType[*rpcerr.Error](err); !ok {
+		err = rpcerr.New(codes.Unavailable, "console.away", "%s does not answer", strings.Join(to.addresses, ", ")).Because(err)
+	}
+	p.site.Fail(w, to.in, err)
 }
 
 // slash leads from /kv to /kv/.
@@ -66,12 +81,19 @@ func (p *proxy) slash(w http.ResponseWriter, r *http.Request) {
 }
 
 // toward is where a request goes.
-type toward struct{ feature, address, path, host string }
+type toward struct {
+	feature   string
+	addresses []string // of the instances that may answer, the best first
+	folder    string   // that the page is in, as it stands in its address: "/kv/"
+	path      string   // below the folder
+	in        *http.Request
+}
 
 type towardKey struct{}
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name, address, err := p.find(r.PathValue("feature"))
+	name := r.PathValue("feature")
+	feature, addresses, err := p.find(name)
 	if err == nil {
 		err = p.allows(r)
 	}
@@ -80,25 +102,32 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page.Token(w, r)
-	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), towardKey{}, toward{name, address, "/" + r.PathValue("rest"), r.Host})))
+	to := toward{feature, addresses, "/" + url.PathEscape(name) + "/", "/" + r.PathValue("rest"), r}
+	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), towardKey{}, to)))
 }
 
-// find returns the feature, and the instance whose pages are asked for.
-func (p *proxy) find(name string) (feature, address string, err error) {
+// find returns the feature, and the instances whose pages are asked for.
+func (p *proxy) find(name string) (feature string, addresses []string, err error) {
 	name, at, _ := strings.Cut(name, "@")
-	all := p.fleet.Services()
-	i := slices.IndexFunc(all, func(s fleet.Service) bool { return named(s, name) && paged(s) })
-	if i < 0 {
-		return "", "", rpcerr.New(codes.NotFound, "console.no_pages", "no service %q with pages is known now", page.Cut(name, 100))
+	s, ok := pages(p.fleet.Services())[name]
+	if !ok {
+		return "", nil, rpcerr.New(codes.NotFound, "console.no_pages", "no service %q with pages is known now", page.Cut(name, 100))
 	}
-	one, err := choose(all[i], at)
-	return name, one.Address, err
+	first, err := choose(s, at)
+	addresses = []string{first.Address}
+	for _, i := range s.Instances {
+		if at == "" && i.State != fleet.Away && i.Address != first.Address {
+			addresses = append(addresses, i.Address)
+		}
+	}
+	return name, addresses, err
 }
-
-func named(s fleet.Service, name string) bool { return feature(s.Name) == name }
 
 // allows tells whether a request is for a page: it reads one, or sends the form of one.
 func (p *proxy) allows(r *http.Request) error {
+	if r.Header.Get(page.FeatureHeader) != "" {
+		return rpcerr.New(codes.PermissionDenied, "console.loop", "the console is registered as a service with pages, and would ask itself")
+	}
 	if r.Method != http.MethodPost {
 		return nil
 	}
@@ -113,43 +142,36 @@ func (p *proxy) allows(r *http.Request) error {
 	}
 }
 
+// asking are the headers of a browser that a page may need to know.
+func asking() []string {
+	return []string{
+		"Accept", "Accept-Language", "Cache-Control", "Content-Type", "If-Modified-Since", "If-None-Match", "If-Range", "Last-Event-Id", "Range",
+		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "User-Agent",
+	}
+}
+
 func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	to, ok := pr.In.Context().Value(towardKey{}).(toward)
 	if !ok {
 		return
 	}
 	out := pr.Out
-	out.URL.Scheme, out.URL.Host, out.URL.Path, out.URL.RawPath = p.scheme, to.address, to.path, ""
-	out.Host = to.address
-	out.Header.Del("Origin") // it is the console's; allows has looked at it
-	out.Header.Del("Referer")
-	out.Header.Del("Authorization")
+	out.Header = only(out.Header, asking())
+	out.Header["Cookie"] = pr.In.Header["Cookie"]
 	page.Narrow(out, to.feature)
-	out.Header.Set(page.NavHeader, strings.Join(features(p.fleet.Services()), " "))
+	out.Header.Set(page.FeatureHeader, to.feature)
+	all := features(p.fleet.Services())
+	out.Header.Set(page.NavHeader, strings.Join(all[:min(len(all), page.MaxNav)], " "))
+	out.URL.Scheme, out.URL.Path, out.URL.RawPath = p.scheme, to.path, ""
 }
 
-// confine lets a page have the console's script alone, whatever it says itself: a browser
-// keeps to both.
-func confine(rsp *http.Response) error {
-	h := rsp.Header
-	h.Del("Set-Cookie")
-	h.Del("Service-Worker-Allowed")
-	h.Add("Content-Security-Policy", strings.Join([]string{
-		"script-src " + scripts(rsp.Request.Context()), "object-src 'none'", "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
-	}, "; "))
-	h.Set("X-Content-Type-Options", "nosniff")
-	if rsp.StatusCode == http.StatusSwitchingProtocols {
-		return errors.New("it wants to switch protocols")
+// only returns what h has of some names.
+func only(h http.Header, names []string) http.Header {
+	some := http.Header{}
+	for _, name := range names {
+		if values := h[name]; values != nil {
+			some[name] = values
+		}
 	}
-	return nil
-}
-
-// scripts are the console's own, as browsers name it in a policy; those have no names for
-// IPv6 addresses.
-func scripts(ctx context.Context) string {
-	to, _ := ctx.Value(towardKey{}).(toward)
-	if to.host == "" || strings.Trim(strings.ToLower(to.host), "abcdefghijklmnopqrstuvwxyz0123456789.:-") != "" {
-		return "'self'"
-	}
-	return to.host + "/assets/"
+	return some
 }

@@ -43,7 +43,7 @@ func (c *console) service(ctx context.Context, r *page.Request) (page.Content, e
 		return page.Content{}, err
 	}
 	a := about{Name: s.Name, Instances: c.table(r, []fleet.Service{s})}
-	if paged(s) {
+	if pages(c.fleet.Services())[feature(s.Name)].Name == s.Name {
 		a.Pages = feature(s.Name) + "/"
 	}
 	a.Calls, a.Took = charts(c.fleet.History(s.Name))

@@ -119,7 +119,7 @@ func (r *Request) Field(name string) string { return r.PostForm.Get(name) }
 func (r *Request) Self() string { return self(r.URL) }
 
 func self(u *url.URL) string {
-	name := strings.TrimPrefix(u.Path, "/")
+	name := (&url.URL{Path: u.Path[strings.LastIndexByte(u.Path, '/')+1:]}).String() // a page that is not there may have any
 	if name == "" {
 		name = "./"
 	}
@@ -249,6 +249,10 @@ func (s *Site) request(hr *http.Request) *Request {
 func (s *Site) serve(v View, answer func(http.ResponseWriter, *Request, View)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		r := s.request(hr)
+		if taken := hr.Header.Get(FeatureHeader); taken != "" && taken != s.conf.Feature {
+			s.answer(w, r, v, Content{}, rpcerr.New(codes.PermissionDenied, "misdirected", "this is %s: the registry has its address for %q, too", s.conf.Feature, Cut(taken, 100)))
+			return
+		}
 		if _, err := url.ParseQuery(hr.URL.RawQuery); err != nil {
 			s.answer(w, r, v, Content{}, rpcerr.New(codes.InvalidArgument, "address", "the address of the page cannot be read: %v", err))
 			return
@@ -434,10 +438,14 @@ func (s *Site) nav(r *Request, up string) []Link {
 // spaces between them: the site is then below the console's own pages.
 const NavHeader = "Platform-Nav"
 
+// FeatureHeader is how the console tells a site which feature it takes it for: an address
+// can be registered for others, and what may be done with those be done here.
+const FeatureHeader = "Platform-Feature"
+
 // readNav returns the navigation of the console, or nil without one.
 func readNav(h http.Header, feature string) []Link {
 	names := strings.Fields(h.Get(NavHeader))
-	if len(names) == 0 || len(names) > maxNav {
+	if len(names) == 0 || len(names) > MaxNav {
 		return nil
 	}
 	var all []Link
@@ -450,7 +458,8 @@ func readNav(h http.Header, feature string) []Link {
 	return all
 }
 
-const maxNav = 100
+// MaxNav is how many features a site takes from NavHeader.
+const MaxNav = 100
 
 // home is what the console's own pages are called among the features.
 const home = "services"

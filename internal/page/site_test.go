@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -325,5 +326,43 @@ func TestAddresses(t *testing.T) {
 	get(t, h, "/show?a=1&b=2&after=xyz", nil)
 	if diff := cmp.Diff([3]string{"show?a=1&b=2&after=xyz", "show?a=x%26y&b=2", "show?b=2"}, <-got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMisdirected: a page is no other feature's, whoever the console takes it for.
+func TestMisdirected(t *testing.T) {
+	sent := 0
+	view := static("show", nil)
+	view.Send = func(context.Context, *page.Request) (page.Content, error) { sent++; return page.Content{}, nil }
+	view.Live = page.Every(time.Hour)
+	h := serve(t, page.Config{Views: []page.View{view}}, map[string]string{"show": "", "show.live": ""})
+	for taken, want := range map[string]int{"": http.StatusOK, "test": http.StatusOK, "other": http.StatusForbidden, "test ": http.StatusForbidden} {
+		header := map[string]string{page.FeatureHeader: taken}
+		if rsp, body := get(t, h, "/show", header); rsp.StatusCode != want {
+			t.Errorf("%q: got %s\n%s", taken, rsp.Status, body)
+		}
+	}
+	for _, header := range []map[string]string{{page.FeatureHeader: "other"}, {page.FeatureHeader: "other", "Accept": "text/event-stream"}} {
+		rsp, body := get(t, h, "/show", header)
+		wantHas(t, body, "this is test: the registry has its address for &#34;other&#34;, too")
+		wantHeader(t, rsp.Header, map[string]string{"Content-Type": "text/html; charset=utf-8"})
+	}
+	if rsp, _ := ask(t, h, http.MethodPost, "/show", nil, map[string]string{page.FeatureHeader: "other"}); rsp.StatusCode != http.StatusForbidden || sent > 0 {
+		t.Errorf("a form: got %s, sent %d", rsp.Status, sent)
+	}
+}
+
+// TestFailElsewhere: the page of an error leads back to what was asked for, wherever that is.
+func TestFailElsewhere(t *testing.T) {
+	s, err := page.New(page.Config{Feature: "test", Title: "Test", Templates: templates(nil), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/kv/": "./", "/kv/a/item?key=b": "item?key=b", "/kv/a:b": "./a:b", "/kv/a%3Fb%25c": "a%3Fb%25c",
+	} {
+		w := httptest.NewRecorder()
+		s.Fail(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil), rpcerr.Invalid("x", "y"))
+		wantHas(t, w.Body.String(), `<a href="`+want+`">Try again</a>`)
 	}
 }

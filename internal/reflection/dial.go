@@ -21,14 +21,15 @@ type Peer struct {
 }
 
 // Dial connects to host:port, by no proxy, and asks for the contract. The caller closes
-// the peer.
-func Dial(ctx context.Context, address string, creds credentials.TransportCredentials) (*Peer, error) {
-	conn, err := grpc.NewClient("passthrough:///"+address,
+// the peer. Options come after Dial's own.
+func Dial(ctx context.Context, address string, creds credentials.TransportCredentials, options ...grpc.DialOption) (*Peer, error) {
+	options = append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithNoProxy(),
 		grpc.WithUserAgent(buildinfo.Line("platform")),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
-	)
+	}, options...)
+	conn, err := grpc.NewClient("passthrough:///"+address, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}

@@ -24,6 +24,9 @@ type Contract struct {
 	Types    *dynamicpb.Types                 // of all messages that the server told of
 }
 
+// maxContract is how many bytes of descriptors a server may tell.
+const maxContract = 32 << 20
+
 // Fetch asks the server behind conn for its contract, by version 1 of the protocol.
 // Its errors are gRPC statuses, but for a contract that is incomplete or wrong.
 func Fetch(ctx context.Context, conn grpc.ClientConnInterface) (*Contract, error) {
@@ -45,6 +48,7 @@ func Fetch(ctx context.Context, conn grpc.ClientConnInterface) (*Contract, error
 type fetcher struct {
 	stream grpc.BidiStreamingClient[reflectionpb.ServerReflectionRequest, reflectionpb.ServerReflectionResponse]
 	files  map[string]*descriptorpb.FileDescriptorProto // by path
+	size   int
 }
 
 // fetch returns the names of the services once it has their files and all that these
@@ -98,6 +102,9 @@ func (f *fetcher) learn(req *reflectionpb.ServerReflectionRequest) error {
 		return err
 	}
 	for _, b := range r.GetFileDescriptorResponse().GetFileDescriptorProto() {
+		if f.size += len(b); f.size > maxContract {
+			return fmt.Errorf("more than %d MiB", maxContract>>20)
+		}
 		file := &descriptorpb.FileDescriptorProto{}
 		if err := proto.Unmarshal(b, file); err != nil {
 			return fmt.Errorf("read a descriptor: %w", err)

@@ -46,6 +46,14 @@ class Following {
 }
 htmx.createEventSource = (url) => new Following(url);
 
+// Pages do not go through htmx from one to the next. What the history says of that is of
+// a page that had this address for its own, and what htmx keeps for it is not shown here.
+window.addEventListener("popstate", (e) => {
+  if (!e.state || !e.state.htmx) return;
+  e.stopImmediatePropagation();
+  location.reload();
+}, true);
+
 function connected(yes) {
   document.querySelector(".net").hidden = yes;
   document.body.classList.toggle("stale", !yes);
