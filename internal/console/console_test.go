@@ -143,6 +143,10 @@ func TestFirstPage(t *testing.T) {
 	}
 	s.has(s.get("/?sort=-state"), http.StatusOK, `aria-sort="descending"`)
 	s.has(s.get("/?sort=%3Cscript%3E"), http.StatusOK, "4 services")
+	if got := s.get("/?q=refused"); !strings.Contains(got.body, "away-srv") || strings.Contains(got.body, "echo-srv") {
+		t.Errorf("a filter leaves:\n%s", got.body)
+	}
+	s.has(s.get("/?q=nothing"), http.StatusOK, "None of them", `value="nothing"`)
 }
 
 func TestSettings(t *testing.T) {

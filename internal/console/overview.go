@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 // instances is a table of them.
 type instances struct {
 	Rows    []row
-	Says    string // of all together
-	Trouble string // why the registry cannot be asked
+	Pager   page.Pager
+	Find    *page.Form // nil: there are few
+	Says    string     // of all together
+	Trouble string     // why the registry cannot be asked
 }
 
 // row is an instance.
@@ -38,7 +41,24 @@ func (c *console) overview(ctx context.Context, r *page.Request) (page.Content, 
 		_ = c.fleet.Look(ctx) // Err has it
 		all = c.fleet.Services()
 	}
-	return page.Content{Title: "Services", Data: c.table(r, all)}, nil
+	t := c.table(r, all)
+	if len(t.Rows) > few || r.Get(withText) != "" {
+		t.Find = &page.Form{Method: "get", Action: "./", Submit: "Filter", Fields: []page.Field{{Name: withText, Label: "Has", Value: r.Get(withText)}}}
+	}
+	t.Rows = slices.DeleteFunc(t.Rows, func(i row) bool { return !i.has(r.Get(withText)) })
+	t.Rows, t.Pager = page.Part(r, t.Rows, partSize)
+	return page.Content{Title: "Services", Data: t}, nil
+}
+
+const (
+	few      = 20  // instances that need no filter
+	partSize = 200 // instances on a page
+	withText = "q"
+)
+
+// has tells whether an instance is one of those that are looked for.
+func (i row) has(text string) bool {
+	return strings.Contains(strings.Join([]string{i.Service, i.Version, i.Address, i.State.String(), i.Why}, "\n"), text)
 }
 
 // table has the instances of services in the order that r asks for.

@@ -159,6 +159,24 @@ func TestRogueReach(t *testing.T) {
 	}
 }
 
+// TestRogueIPv6: what a policy has no letters for is escaped.
+func TestRogueIPv6(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	srv := &http.Server{Handler: ready(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Minute}
+	t.Cleanup(func() { _ = srv.Close() })
+	go func() { _ = srv.Serve(l) }() // ends with Close
+	s := run(t, nil)
+	s.register("evil-srv", l.Addr().String())
+	got := s.get("/evil@" + l.Addr().String() + "/")
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if want := "connect-src " + s.Address("console") + "/evil@%5B::1%5D:" + port + "/;"; !strings.Contains(got.header.Get("Content-Security-Policy"), want) {
+		t.Errorf("got %d with %v, want %s", got.status, got.header, want)
+	}
+}
+
 // TestRogueAddress: an address that a registry has is no word in a policy.
 func TestRogueAddress(t *testing.T) {
 	s := run(t, nil)
@@ -372,7 +390,9 @@ func TestLeft(t *testing.T) {
 			t.Errorf("%s: got %q, %v", path, line, err)
 		}
 		leave()
-		<-ended
+		if <-ended == nil {
+			t.Errorf("%s: it ends without a reason", path)
+		}
 		_ = rsp.Body.Close() // it was left
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -36,9 +37,7 @@ func runSecured(t *testing.T) *secured {
 	own := s.issue(t)
 	s.conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
 	env := map[string]string{"PLATFORM_TLS_SERVER_NAME": "platform.test"}
-	for name, file := range s.files {
-		env[name] = file
-	}
+	maps.Copy(env, s.files)
 	p := hosttest.Run(t, env, kvserver.Service(), echo.Service(&echo.Handler{}), console.Service())
 	over := &http.Transport{TLSClientConfig: s.conf, DisableKeepAlives: true}
 	s.site = &site{Platform: p, t: t, base: "https://" + p.Address("console"), transport: over}

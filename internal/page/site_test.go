@@ -336,7 +336,7 @@ func TestMisdirected(t *testing.T) {
 	view.Send = func(context.Context, *page.Request) (page.Content, error) { sent++; return page.Content{}, nil }
 	view.Live = page.Every(time.Hour)
 	h := serve(t, page.Config{Views: []page.View{view}}, map[string]string{"show": "", "show.live": ""})
-	for taken, want := range map[string]int{"": http.StatusOK, "test": http.StatusOK, "other": http.StatusForbidden, "test ": http.StatusForbidden} {
+	for taken, want := range map[string]int{"": http.StatusOK, "test": http.StatusOK, "other": http.StatusForbidden, "test\t": http.StatusForbidden} {
 		header := map[string]string{page.FeatureHeader: taken}
 		if rsp, body := get(t, h, "/show", header); rsp.StatusCode != want {
 			t.Errorf("%q: got %s\n%s", taken, rsp.Status, body)
