@@ -166,11 +166,8 @@ func (c *console) invoke(ctx context.Context, s fleet.Service, address string, m
 		return nil, err
 	}
 	defer p.Close()
-	timeout, streams := callTimeout, m.IsStreamingClient() || m.IsStreamingServer()
-	if streams {
-		timeout = streamTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	streams := m.IsStreamingClient() || m.IsStreamingServer()
+	ctx, cancel := patience(ctx, streams)
 	defer cancel()
 	a := &answer{Address: i.Address}
 	shown := 0
@@ -210,6 +207,20 @@ func (c *console) invoke(ctx context.Context, s fleet.Service, address string, m
 		a.Error = answered(err)
 	}
 	return a, nil
+}
+
+// patience bounds a call. A service is told of the deadline of a unary call alone: it
+// could end a stream by that a moment before the page does.
+func patience(ctx context.Context, streams bool) (context.Context, context.CancelFunc) {
+	if !streams {
+		return context.WithTimeout(ctx, callTimeout)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(streamTimeout, cancel)
+	return ctx, func() {
+		timer.Stop()
+		cancel()
+	}
 }
 
 // indented is JSON for people, unless it is so deep that most of it would be spaces.
