@@ -135,7 +135,10 @@ func text(states map[string]string) string {
 func TestKilled(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
-		goleak.VerifyNone(t, leaks, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"))
+		// Other tests have services, whose clients are go-micro's.
+		goleak.VerifyNone(t, leaks, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"),
+			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
+			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"))
 	})
 	p, other := begin(t, "127.0.0.1:0"), begin(t, "127.0.0.1:0")
 	reg := registry.NewMemoryRegistry()
