@@ -228,5 +228,6 @@ func TestViewersLeave(t *testing.T) {
 		f.leave()
 	}
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
+		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
