@@ -35,13 +35,17 @@ const look = 2 * time.Second
 
 func (c *console) overview(ctx context.Context, r *page.Request) (page.Content, error) {
 	all := c.fleet.Services()
+	var unknown error
 	if len(all) == 0 {
 		ctx, cancel := context.WithTimeout(ctx, look)
 		defer cancel()
-		_ = c.fleet.Look(ctx) // Err has it
+		unknown = c.fleet.Look(ctx)
 		all = c.fleet.Services()
 	}
 	t := c.table(r, all)
+	if unknown != nil && t.Trouble == "" {
+		t.Trouble = "The registry has not answered yet."
+	}
 	if len(t.Rows) > few || r.Get(withText) != "" {
 		t.Find = &page.Form{Method: "get", Action: "./", Submit: "Filter", Fields: []page.Field{{Name: withText, Label: "Has", Value: r.Get(withText)}}}
 	}

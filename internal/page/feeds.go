@@ -37,9 +37,9 @@ func (f *feeds) leave() {
 }
 
 // join returns the states of the page with a key. begin, which the first who looks calls,
-// returns what makes them until ctx ends with the last. A viewer who is slow misses
-// states, never the last.
-func (f *feeds) join(key string, begin func(ctx context.Context) func(publish func([]byte))) (states <-chan []byte, leave func()) {
+// returns what makes them until its ctx ends, which has the values of the first and ends
+// with the last. A viewer who is slow misses states, never the last.
+func (f *feeds) join(ctx context.Context, key string, begin func(ctx context.Context) func(publish func([]byte))) (states <-chan []byte, leave func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.all == nil {
@@ -47,7 +47,7 @@ func (f *feeds) join(key string, begin func(ctx context.Context) func(publish fu
 	}
 	one := f.all[key]
 	if one == nil {
-		ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it outlives the first who looks, and ends with the last
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		one = &feed{cancel: cancel, viewers: map[chan []byte]struct{}{}}
 		f.all[key] = one
 		run := begin(ctx)

@@ -59,7 +59,7 @@ func (s *Site) events(w http.ResponseWriter, r *Request, v View) {
 		s.follow(r, v, out)
 		return
 	}
-	states, leave := s.feeds.join(viewer(r.Request)+"\n"+r.Self(), func(ctx context.Context) func(func([]byte)) {
+	states, leave := s.feeds.join(r.Context(), viewer(r.Request)+"\n"+r.Self(), func(ctx context.Context) func(func([]byte)) {
 		own := s.request(r.Clone(ctx)) // it outlives r
 		return func(publish func([]byte)) { s.feed(ctx, own, v, publish) }
 	})
@@ -92,8 +92,9 @@ func (s *Site) feed(ctx context.Context, r *Request, v View, publish func([]byte
 	defer watch.Wait()
 	watch.Go(func() {
 		for ctx.Err() == nil {
-			// Show says what else is wrong.
-			_ = s.guarded(r, func() error { return v.Live(ctx, r, changed) })
+			if err := s.guarded(r, func() error { return v.Live(ctx, r, changed) }); ctx.Err() == nil {
+				s.report(r, err) // Show tells who looks
+			}
 			wait(ctx, retry)
 			changed()
 		}
