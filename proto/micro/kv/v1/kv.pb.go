@@ -91,6 +91,63 @@ func (WatchResponse_Type) EnumDescriptor() ([]byte, []int) {
 	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{20, 0}
 }
 
+// State is what a node does for the keys that are its own.
+type GetRingResponse_State int32
+
+const (
+	// Never sent.
+	GetRingResponse_STATE_UNSPECIFIED GetRingResponse_State = 0
+	// It copies what will be its own, and answers for nothing yet.
+	GetRingResponse_STATE_JOINING GetRingResponse_State = 1
+	// It answers for its keys.
+	GetRingResponse_STATE_SERVING GetRingResponse_State = 2
+	// It answers for its keys, and hands them over.
+	GetRingResponse_STATE_LEAVING GetRingResponse_State = 3
+)
+
+// Enum value maps for GetRingResponse_State.
+var (
+	GetRingResponse_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_JOINING",
+		2: "STATE_SERVING",
+		3: "STATE_LEAVING",
+	}
+	GetRingResponse_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_JOINING":     1,
+		"STATE_SERVING":     2,
+		"STATE_LEAVING":     3,
+	}
+)
+
+func (x GetRingResponse_State) Enum() *GetRingResponse_State {
+	p := new(GetRingResponse_State)
+	*p = x
+	return p
+}
+
+func (x GetRingResponse_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GetRingResponse_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_micro_kv_v1_kv_proto_enumTypes[1].Descriptor()
+}
+
+func (GetRingResponse_State) Type() protoreflect.EnumType {
+	return &file_micro_kv_v1_kv_proto_enumTypes[1]
+}
+
+func (x GetRingResponse_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GetRingResponse_State.Descriptor instead.
+func (GetRingResponse_State) EnumDescriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{27, 0}
+}
+
 // Item is a value, and the key it is stored under.
 type Item struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -188,7 +245,18 @@ type GetRequest struct {
 	// Namespace of the key.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Key to look up.
-	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Asks for a lease, from 1 millisecond to 1 minute, on a key without an item. One
+	// caller gets it and is to put the item; the others wait until the item is there,
+	// or until the lease ends and the next of them gets it. It binds nobody: every
+	// write is done as without it, and one to the key ends it. Callers of several
+	// services that share a backend may have one lease for each service; of memory:
+	// on many nodes there is one. Unset: a key without an item is not_found.
+	Lease *durationpb.Duration `protobuf:"bytes,3,opt,name=lease,proto3" json:"lease,omitempty"`
+	// Only with lease, from 1 millisecond to 10 years: an item that ends sooner than
+	// this is stale. One caller gets it with a lease and is to put another one, the
+	// others take it as it is. Unset: none is stale.
+	Stale         *durationpb.Duration `protobuf:"bytes,4,opt,name=stale,proto3" json:"stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,11 +305,27 @@ func (x *GetRequest) GetKey() string {
 	return ""
 }
 
+func (x *GetRequest) GetLease() *durationpb.Duration {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *GetRequest) GetStale() *durationpb.Duration {
+	if x != nil {
+		return x.Stale
+	}
+	return nil
+}
+
 // GetResponse is the response of KV.Get.
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The item, always set.
-	Item          *Item `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The item. Unset only if there is none and leased is set.
+	Item *Item `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The caller has the lease that it asked for.
+	Leased        bool `protobuf:"varint,2,opt,name=leased,proto3" json:"leased,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +365,13 @@ func (x *GetResponse) GetItem() *Item {
 		return x.Item
 	}
 	return nil
+}
+
+func (x *GetResponse) GetLeased() bool {
+	if x != nil {
+		return x.Leased
+	}
+	return false
 }
 
 // PutRequest is the request of KV.Put.
@@ -1700,6 +1791,116 @@ func (x *ListHotKeysResponse) GetKeys() []*ListHotKeysResponse_HotKey {
 	return nil
 }
 
+// GetRingRequest is the request of KV.GetRing. It is empty.
+type GetRingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRingRequest) Reset() {
+	*x = GetRingRequest{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRingRequest) ProtoMessage() {}
+
+func (x *GetRingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRingRequest.ProtoReflect.Descriptor instead.
+func (*GetRingRequest) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{26}
+}
+
+// GetRingResponse is the response of KV.GetRing.
+type GetRingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// On how many nodes each item is.
+	Replicas int32 `protobuf:"varint,1,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	// Into how many slots the keys are divided. A slot has one owner.
+	Slots int32 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
+	// The node that answers this call.
+	Node string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	// In the order of their names.
+	Nodes         []*GetRingResponse_Node `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRingResponse) Reset() {
+	*x = GetRingResponse{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRingResponse) ProtoMessage() {}
+
+func (x *GetRingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRingResponse.ProtoReflect.Descriptor instead.
+func (*GetRingResponse) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GetRingResponse) GetReplicas() int32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *GetRingResponse) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *GetRingResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *GetRingResponse) GetNodes() []*GetRingResponse_Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 // Result is what became of one key.
 type BatchGetResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1714,7 +1915,7 @@ type BatchGetResponse_Result struct {
 
 func (x *BatchGetResponse_Result) Reset() {
 	*x = BatchGetResponse_Result{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[28]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1927,7 @@ func (x *BatchGetResponse_Result) String() string {
 func (*BatchGetResponse_Result) ProtoMessage() {}
 
 func (x *BatchGetResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[28]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1978,7 @@ type BatchPutRequest_Write struct {
 
 func (x *BatchPutRequest_Write) Reset() {
 	*x = BatchPutRequest_Write{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[29]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1990,7 @@ func (x *BatchPutRequest_Write) String() string {
 func (*BatchPutRequest_Write) ProtoMessage() {}
 
 func (x *BatchPutRequest_Write) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[29]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2061,7 @@ type BatchPutResponse_Result struct {
 
 func (x *BatchPutResponse_Result) Reset() {
 	*x = BatchPutResponse_Result{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2073,7 @@ func (x *BatchPutResponse_Result) String() string {
 func (*BatchPutResponse_Result) ProtoMessage() {}
 
 func (x *BatchPutResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[31]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +2121,7 @@ type ListHotKeysResponse_HotKey struct {
 
 func (x *ListHotKeysResponse_HotKey) Reset() {
 	*x = ListHotKeysResponse_HotKey{}
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[32]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2133,7 @@ func (x *ListHotKeysResponse_HotKey) String() string {
 func (*ListHotKeysResponse_HotKey) ProtoMessage() {}
 
 func (x *ListHotKeysResponse_HotKey) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_kv_v1_kv_proto_msgTypes[32]
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,6 +2177,170 @@ func (x *ListHotKeysResponse_HotKey) GetWriteRate() float64 {
 	return 0
 }
 
+// Node is a process of the ring.
+type GetRingResponse_Node struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the node.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where other nodes reach it, host:port.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// What it does.
+	State GetRingResponse_State `protobuf:"varint,3,opt,name=state,proto3,enum=micro.kv.v1.GetRingResponse_State" json:"state,omitempty"`
+	// Part of all keys that it answers for, from 0 to 1.
+	Share float64 `protobuf:"fixed64,4,opt,name=share,proto3" json:"share,omitempty"`
+	// How many items it answers for.
+	Keys int64 `protobuf:"varint,5,opt,name=keys,proto3" json:"keys,omitempty"`
+	// How many items it keeps copies of, for other nodes.
+	Copies int64 `protobuf:"varint,6,opt,name=copies,proto3" json:"copies,omitempty"`
+	// Bytes of memory that items, copies and what belongs to them take.
+	Bytes int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Bytes that they may take at most.
+	MaxBytes int64 `protobuf:"varint,8,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// Slots whose copies it still has to bring up to date on other nodes.
+	Moving int64 `protobuf:"varint,9,opt,name=moving,proto3" json:"moving,omitempty"`
+	// Items that it has sent to other nodes to that end, since it started.
+	Moved int64 `protobuf:"varint,10,opt,name=moved,proto3" json:"moved,omitempty"`
+	// Items that were written on both sides of a partition, of which it has dropped
+	// the older one, since it started.
+	Conflicts int64 `protobuf:"varint,11,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
+	// When it started.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Why it does not answer for its keys now. Empty: it does, or it joins.
+	Waiting string `protobuf:"bytes,13,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// It did not answer in time: what is said of it above is what others know.
+	Silent        bool `protobuf:"varint,14,opt,name=silent,proto3" json:"silent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRingResponse_Node) Reset() {
+	*x = GetRingResponse_Node{}
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRingResponse_Node) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRingResponse_Node) ProtoMessage() {}
+
+func (x *GetRingResponse_Node) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_kv_v1_kv_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRingResponse_Node.ProtoReflect.Descriptor instead.
+func (*GetRingResponse_Node) Descriptor() ([]byte, []int) {
+	return file_micro_kv_v1_kv_proto_rawDescGZIP(), []int{27, 0}
+}
+
+func (x *GetRingResponse_Node) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetRingResponse_Node) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GetRingResponse_Node) GetState() GetRingResponse_State {
+	if x != nil {
+		return x.State
+	}
+	return GetRingResponse_STATE_UNSPECIFIED
+}
+
+func (x *GetRingResponse_Node) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetKeys() int64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetCopies() int64 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetMoving() int64 {
+	if x != nil {
+		return x.Moving
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetConflicts() int64 {
+	if x != nil {
+		return x.Conflicts
+	}
+	return 0
+}
+
+func (x *GetRingResponse_Node) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *GetRingResponse_Node) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
+}
+
+func (x *GetRingResponse_Node) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
 var File_micro_kv_v1_kv_proto protoreflect.FileDescriptor
 
 const file_micro_kv_v1_kv_proto_rawDesc = "" +
@@ -1992,13 +2357,16 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\bmetadata\x18\x06 \x03(\v2\x1f.micro.kv.v1.Item.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x01\n" +
 	"\n" +
 	"GetRequest\x12\"\n" +
 	"\tnamespace\x18\x01 \x01(\tB\x04\xc0\xaf\x19\x01R\tnamespace\x12\x16\n" +
-	"\x03key\x18\x02 \x01(\tB\x04\xc0\xaf\x19\x02R\x03key\"4\n" +
+	"\x03key\x18\x02 \x01(\tB\x04\xc0\xaf\x19\x02R\x03key\x12/\n" +
+	"\x05lease\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12/\n" +
+	"\x05stale\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05stale\"L\n" +
 	"\vGetResponse\x12%\n" +
-	"\x04item\x18\x01 \x01(\v2\x11.micro.kv.v1.ItemR\x04item\"\xe6\x02\n" +
+	"\x04item\x18\x01 \x01(\v2\x11.micro.kv.v1.ItemR\x04item\x12\x16\n" +
+	"\x06leased\x18\x02 \x01(\bR\x06leased\"\xe6\x02\n" +
 	"\n" +
 	"PutRequest\x12\"\n" +
 	"\tnamespace\x18\x01 \x01(\tB\x04\xc0\xaf\x19\x01R\tnamespace\x12\x16\n" +
@@ -2130,7 +2498,35 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1b\n" +
 	"\tread_rate\x18\x03 \x01(\x01R\breadRate\x12\x1d\n" +
 	"\n" +
-	"write_rate\x18\x04 \x01(\x01R\twriteRate2\xda\x06\n" +
+	"write_rate\x18\x04 \x01(\x01R\twriteRate\"\x10\n" +
+	"\x0eGetRingRequest\"\x88\x05\n" +
+	"\x0fGetRingResponse\x12\x1a\n" +
+	"\breplicas\x18\x01 \x01(\x05R\breplicas\x12\x14\n" +
+	"\x05slots\x18\x02 \x01(\x05R\x05slots\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x127\n" +
+	"\x05nodes\x18\x04 \x03(\v2!.micro.kv.v1.GetRingResponse.NodeR\x05nodes\x1a\x9c\x03\n" +
+	"\x04Node\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x128\n" +
+	"\x05state\x18\x03 \x01(\x0e2\".micro.kv.v1.GetRingResponse.StateR\x05state\x12\x14\n" +
+	"\x05share\x18\x04 \x01(\x01R\x05share\x12\x12\n" +
+	"\x04keys\x18\x05 \x01(\x03R\x04keys\x12\x16\n" +
+	"\x06copies\x18\x06 \x01(\x03R\x06copies\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x1b\n" +
+	"\tmax_bytes\x18\b \x01(\x03R\bmaxBytes\x12\x16\n" +
+	"\x06moving\x18\t \x01(\x03R\x06moving\x12\x14\n" +
+	"\x05moved\x18\n" +
+	" \x01(\x03R\x05moved\x12\x1c\n" +
+	"\tconflicts\x18\v \x01(\x03R\tconflicts\x129\n" +
+	"\n" +
+	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x18\n" +
+	"\awaiting\x18\r \x01(\tR\awaiting\x12\x16\n" +
+	"\x06silent\x18\x0e \x01(\bR\x06silent\"W\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_JOINING\x10\x01\x12\x11\n" +
+	"\rSTATE_SERVING\x10\x02\x12\x11\n" +
+	"\rSTATE_LEAVING\x10\x032\xa0\a\n" +
 	"\x02KV\x128\n" +
 	"\x03Get\x12\x17.micro.kv.v1.GetRequest\x1a\x18.micro.kv.v1.GetResponse\x128\n" +
 	"\x03Put\x12\x17.micro.kv.v1.PutRequest\x1a\x18.micro.kv.v1.PutResponse\x12A\n" +
@@ -2143,7 +2539,8 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\fDeletePrefix\x12 .micro.kv.v1.DeletePrefixRequest\x1a!.micro.kv.v1.DeletePrefixResponse\x12@\n" +
 	"\x05Watch\x12\x19.micro.kv.v1.WatchRequest\x1a\x1a.micro.kv.v1.WatchResponse0\x01\x12Y\n" +
 	"\x0eListNamespaces\x12\".micro.kv.v1.ListNamespacesRequest\x1a#.micro.kv.v1.ListNamespacesResponse\x12P\n" +
-	"\vListHotKeys\x12\x1f.micro.kv.v1.ListHotKeysRequest\x1a .micro.kv.v1.ListHotKeysResponseB2Z0github.com/micro/platform/proto/micro/kv/v1;kvpbb\x06proto3"
+	"\vListHotKeys\x12\x1f.micro.kv.v1.ListHotKeysRequest\x1a .micro.kv.v1.ListHotKeysResponse\x12D\n" +
+	"\aGetRing\x12\x1b.micro.kv.v1.GetRingRequest\x1a\x1c.micro.kv.v1.GetRingResponseB2Z0github.com/micro/platform/proto/micro/kv/v1;kvpbb\x06proto3"
 
 var (
 	file_micro_kv_v1_kv_proto_rawDescOnce sync.Once
@@ -2157,98 +2554,109 @@ func file_micro_kv_v1_kv_proto_rawDescGZIP() []byte {
 	return file_micro_kv_v1_kv_proto_rawDescData
 }
 
-var file_micro_kv_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_micro_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_micro_kv_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_micro_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_micro_kv_v1_kv_proto_goTypes = []any{
 	(WatchResponse_Type)(0),            // 0: micro.kv.v1.WatchResponse.Type
-	(*Item)(nil),                       // 1: micro.kv.v1.Item
-	(*GetRequest)(nil),                 // 2: micro.kv.v1.GetRequest
-	(*GetResponse)(nil),                // 3: micro.kv.v1.GetResponse
-	(*PutRequest)(nil),                 // 4: micro.kv.v1.PutRequest
-	(*PutResponse)(nil),                // 5: micro.kv.v1.PutResponse
-	(*DeleteRequest)(nil),              // 6: micro.kv.v1.DeleteRequest
-	(*DeleteResponse)(nil),             // 7: micro.kv.v1.DeleteResponse
-	(*IncrementRequest)(nil),           // 8: micro.kv.v1.IncrementRequest
-	(*IncrementResponse)(nil),          // 9: micro.kv.v1.IncrementResponse
-	(*TouchRequest)(nil),               // 10: micro.kv.v1.TouchRequest
-	(*TouchResponse)(nil),              // 11: micro.kv.v1.TouchResponse
-	(*BatchGetRequest)(nil),            // 12: micro.kv.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),           // 13: micro.kv.v1.BatchGetResponse
-	(*BatchPutRequest)(nil),            // 14: micro.kv.v1.BatchPutRequest
-	(*BatchPutResponse)(nil),           // 15: micro.kv.v1.BatchPutResponse
-	(*ListRequest)(nil),                // 16: micro.kv.v1.ListRequest
-	(*ListResponse)(nil),               // 17: micro.kv.v1.ListResponse
-	(*DeletePrefixRequest)(nil),        // 18: micro.kv.v1.DeletePrefixRequest
-	(*DeletePrefixResponse)(nil),       // 19: micro.kv.v1.DeletePrefixResponse
-	(*WatchRequest)(nil),               // 20: micro.kv.v1.WatchRequest
-	(*WatchResponse)(nil),              // 21: micro.kv.v1.WatchResponse
-	(*ListNamespacesRequest)(nil),      // 22: micro.kv.v1.ListNamespacesRequest
-	(*ListNamespacesResponse)(nil),     // 23: micro.kv.v1.ListNamespacesResponse
-	(*Namespace)(nil),                  // 24: micro.kv.v1.Namespace
-	(*ListHotKeysRequest)(nil),         // 25: micro.kv.v1.ListHotKeysRequest
-	(*ListHotKeysResponse)(nil),        // 26: micro.kv.v1.ListHotKeysResponse
-	nil,                                // 27: micro.kv.v1.Item.MetadataEntry
-	nil,                                // 28: micro.kv.v1.PutRequest.MetadataEntry
-	(*BatchGetResponse_Result)(nil),    // 29: micro.kv.v1.BatchGetResponse.Result
-	(*BatchPutRequest_Write)(nil),      // 30: micro.kv.v1.BatchPutRequest.Write
-	nil,                                // 31: micro.kv.v1.BatchPutRequest.Write.MetadataEntry
-	(*BatchPutResponse_Result)(nil),    // 32: micro.kv.v1.BatchPutResponse.Result
-	(*ListHotKeysResponse_HotKey)(nil), // 33: micro.kv.v1.ListHotKeysResponse.HotKey
-	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 35: google.protobuf.Duration
-	(*micro.Error)(nil),                // 36: micro.Error
+	(GetRingResponse_State)(0),         // 1: micro.kv.v1.GetRingResponse.State
+	(*Item)(nil),                       // 2: micro.kv.v1.Item
+	(*GetRequest)(nil),                 // 3: micro.kv.v1.GetRequest
+	(*GetResponse)(nil),                // 4: micro.kv.v1.GetResponse
+	(*PutRequest)(nil),                 // 5: micro.kv.v1.PutRequest
+	(*PutResponse)(nil),                // 6: micro.kv.v1.PutResponse
+	(*DeleteRequest)(nil),              // 7: micro.kv.v1.DeleteRequest
+	(*DeleteResponse)(nil),             // 8: micro.kv.v1.DeleteResponse
+	(*IncrementRequest)(nil),           // 9: micro.kv.v1.IncrementRequest
+	(*IncrementResponse)(nil),          // 10: micro.kv.v1.IncrementResponse
+	(*TouchRequest)(nil),               // 11: micro.kv.v1.TouchRequest
+	(*TouchResponse)(nil),              // 12: micro.kv.v1.TouchResponse
+	(*BatchGetRequest)(nil),            // 13: micro.kv.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),           // 14: micro.kv.v1.BatchGetResponse
+	(*BatchPutRequest)(nil),            // 15: micro.kv.v1.BatchPutRequest
+	(*BatchPutResponse)(nil),           // 16: micro.kv.v1.BatchPutResponse
+	(*ListRequest)(nil),                // 17: micro.kv.v1.ListRequest
+	(*ListResponse)(nil),               // 18: micro.kv.v1.ListResponse
+	(*DeletePrefixRequest)(nil),        // 19: micro.kv.v1.DeletePrefixRequest
+	(*DeletePrefixResponse)(nil),       // 20: micro.kv.v1.DeletePrefixResponse
+	(*WatchRequest)(nil),               // 21: micro.kv.v1.WatchRequest
+	(*WatchResponse)(nil),              // 22: micro.kv.v1.WatchResponse
+	(*ListNamespacesRequest)(nil),      // 23: micro.kv.v1.ListNamespacesRequest
+	(*ListNamespacesResponse)(nil),     // 24: micro.kv.v1.ListNamespacesResponse
+	(*Namespace)(nil),                  // 25: micro.kv.v1.Namespace
+	(*ListHotKeysRequest)(nil),         // 26: micro.kv.v1.ListHotKeysRequest
+	(*ListHotKeysResponse)(nil),        // 27: micro.kv.v1.ListHotKeysResponse
+	(*GetRingRequest)(nil),             // 28: micro.kv.v1.GetRingRequest
+	(*GetRingResponse)(nil),            // 29: micro.kv.v1.GetRingResponse
+	nil,                                // 30: micro.kv.v1.Item.MetadataEntry
+	nil,                                // 31: micro.kv.v1.PutRequest.MetadataEntry
+	(*BatchGetResponse_Result)(nil),    // 32: micro.kv.v1.BatchGetResponse.Result
+	(*BatchPutRequest_Write)(nil),      // 33: micro.kv.v1.BatchPutRequest.Write
+	nil,                                // 34: micro.kv.v1.BatchPutRequest.Write.MetadataEntry
+	(*BatchPutResponse_Result)(nil),    // 35: micro.kv.v1.BatchPutResponse.Result
+	(*ListHotKeysResponse_HotKey)(nil), // 36: micro.kv.v1.ListHotKeysResponse.HotKey
+	(*GetRingResponse_Node)(nil),       // 37: micro.kv.v1.GetRingResponse.Node
+	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 39: google.protobuf.Duration
+	(*micro.Error)(nil),                // 40: micro.Error
 }
 var file_micro_kv_v1_kv_proto_depIdxs = []int32{
-	34, // 0: micro.kv.v1.Item.update_time:type_name -> google.protobuf.Timestamp
-	34, // 1: micro.kv.v1.Item.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 2: micro.kv.v1.Item.metadata:type_name -> micro.kv.v1.Item.MetadataEntry
-	1,  // 3: micro.kv.v1.GetResponse.item:type_name -> micro.kv.v1.Item
-	35, // 4: micro.kv.v1.PutRequest.ttl:type_name -> google.protobuf.Duration
-	28, // 5: micro.kv.v1.PutRequest.metadata:type_name -> micro.kv.v1.PutRequest.MetadataEntry
-	35, // 6: micro.kv.v1.IncrementRequest.ttl:type_name -> google.protobuf.Duration
-	35, // 7: micro.kv.v1.TouchRequest.ttl:type_name -> google.protobuf.Duration
-	29, // 8: micro.kv.v1.BatchGetResponse.results:type_name -> micro.kv.v1.BatchGetResponse.Result
-	30, // 9: micro.kv.v1.BatchPutRequest.writes:type_name -> micro.kv.v1.BatchPutRequest.Write
-	32, // 10: micro.kv.v1.BatchPutResponse.results:type_name -> micro.kv.v1.BatchPutResponse.Result
-	1,  // 11: micro.kv.v1.ListResponse.items:type_name -> micro.kv.v1.Item
-	0,  // 12: micro.kv.v1.WatchResponse.type:type_name -> micro.kv.v1.WatchResponse.Type
-	1,  // 13: micro.kv.v1.WatchResponse.item:type_name -> micro.kv.v1.Item
-	24, // 14: micro.kv.v1.ListNamespacesResponse.namespaces:type_name -> micro.kv.v1.Namespace
-	33, // 15: micro.kv.v1.ListHotKeysResponse.keys:type_name -> micro.kv.v1.ListHotKeysResponse.HotKey
-	1,  // 16: micro.kv.v1.BatchGetResponse.Result.item:type_name -> micro.kv.v1.Item
-	36, // 17: micro.kv.v1.BatchGetResponse.Result.error:type_name -> micro.Error
-	35, // 18: micro.kv.v1.BatchPutRequest.Write.ttl:type_name -> google.protobuf.Duration
-	31, // 19: micro.kv.v1.BatchPutRequest.Write.metadata:type_name -> micro.kv.v1.BatchPutRequest.Write.MetadataEntry
-	36, // 20: micro.kv.v1.BatchPutResponse.Result.error:type_name -> micro.Error
-	2,  // 21: micro.kv.v1.KV.Get:input_type -> micro.kv.v1.GetRequest
-	4,  // 22: micro.kv.v1.KV.Put:input_type -> micro.kv.v1.PutRequest
-	6,  // 23: micro.kv.v1.KV.Delete:input_type -> micro.kv.v1.DeleteRequest
-	8,  // 24: micro.kv.v1.KV.Increment:input_type -> micro.kv.v1.IncrementRequest
-	10, // 25: micro.kv.v1.KV.Touch:input_type -> micro.kv.v1.TouchRequest
-	12, // 26: micro.kv.v1.KV.BatchGet:input_type -> micro.kv.v1.BatchGetRequest
-	14, // 27: micro.kv.v1.KV.BatchPut:input_type -> micro.kv.v1.BatchPutRequest
-	16, // 28: micro.kv.v1.KV.List:input_type -> micro.kv.v1.ListRequest
-	18, // 29: micro.kv.v1.KV.DeletePrefix:input_type -> micro.kv.v1.DeletePrefixRequest
-	20, // 30: micro.kv.v1.KV.Watch:input_type -> micro.kv.v1.WatchRequest
-	22, // 31: micro.kv.v1.KV.ListNamespaces:input_type -> micro.kv.v1.ListNamespacesRequest
-	25, // 32: micro.kv.v1.KV.ListHotKeys:input_type -> micro.kv.v1.ListHotKeysRequest
-	3,  // 33: micro.kv.v1.KV.Get:output_type -> micro.kv.v1.GetResponse
-	5,  // 34: micro.kv.v1.KV.Put:output_type -> micro.kv.v1.PutResponse
-	7,  // 35: micro.kv.v1.KV.Delete:output_type -> micro.kv.v1.DeleteResponse
-	9,  // 36: micro.kv.v1.KV.Increment:output_type -> micro.kv.v1.IncrementResponse
-	11, // 37: micro.kv.v1.KV.Touch:output_type -> micro.kv.v1.TouchResponse
-	13, // 38: micro.kv.v1.KV.BatchGet:output_type -> micro.kv.v1.BatchGetResponse
-	15, // 39: micro.kv.v1.KV.BatchPut:output_type -> micro.kv.v1.BatchPutResponse
-	17, // 40: micro.kv.v1.KV.List:output_type -> micro.kv.v1.ListResponse
-	19, // 41: micro.kv.v1.KV.DeletePrefix:output_type -> micro.kv.v1.DeletePrefixResponse
-	21, // 42: micro.kv.v1.KV.Watch:output_type -> micro.kv.v1.WatchResponse
-	23, // 43: micro.kv.v1.KV.ListNamespaces:output_type -> micro.kv.v1.ListNamespacesResponse
-	26, // 44: micro.kv.v1.KV.ListHotKeys:output_type -> micro.kv.v1.ListHotKeysResponse
-	33, // [33:45] is the sub-list for method output_type
-	21, // [21:33] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	38, // 0: micro.kv.v1.Item.update_time:type_name -> google.protobuf.Timestamp
+	38, // 1: micro.kv.v1.Item.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 2: micro.kv.v1.Item.metadata:type_name -> micro.kv.v1.Item.MetadataEntry
+	39, // 3: micro.kv.v1.GetRequest.lease:type_name -> google.protobuf.Duration
+	39, // 4: micro.kv.v1.GetRequest.stale:type_name -> google.protobuf.Duration
+	2,  // 5: micro.kv.v1.GetResponse.item:type_name -> micro.kv.v1.Item
+	39, // 6: micro.kv.v1.PutRequest.ttl:type_name -> google.protobuf.Duration
+	31, // 7: micro.kv.v1.PutRequest.metadata:type_name -> micro.kv.v1.PutRequest.MetadataEntry
+	39, // 8: micro.kv.v1.IncrementRequest.ttl:type_name -> google.protobuf.Duration
+	39, // 9: micro.kv.v1.TouchRequest.ttl:type_name -> google.protobuf.Duration
+	32, // 10: micro.kv.v1.BatchGetResponse.results:type_name -> micro.kv.v1.BatchGetResponse.Result
+	33, // 11: micro.kv.v1.BatchPutRequest.writes:type_name -> micro.kv.v1.BatchPutRequest.Write
+	35, // 12: micro.kv.v1.BatchPutResponse.results:type_name -> micro.kv.v1.BatchPutResponse.Result
+	2,  // 13: micro.kv.v1.ListResponse.items:type_name -> micro.kv.v1.Item
+	0,  // 14: micro.kv.v1.WatchResponse.type:type_name -> micro.kv.v1.WatchResponse.Type
+	2,  // 15: micro.kv.v1.WatchResponse.item:type_name -> micro.kv.v1.Item
+	25, // 16: micro.kv.v1.ListNamespacesResponse.namespaces:type_name -> micro.kv.v1.Namespace
+	36, // 17: micro.kv.v1.ListHotKeysResponse.keys:type_name -> micro.kv.v1.ListHotKeysResponse.HotKey
+	37, // 18: micro.kv.v1.GetRingResponse.nodes:type_name -> micro.kv.v1.GetRingResponse.Node
+	2,  // 19: micro.kv.v1.BatchGetResponse.Result.item:type_name -> micro.kv.v1.Item
+	40, // 20: micro.kv.v1.BatchGetResponse.Result.error:type_name -> micro.Error
+	39, // 21: micro.kv.v1.BatchPutRequest.Write.ttl:type_name -> google.protobuf.Duration
+	34, // 22: micro.kv.v1.BatchPutRequest.Write.metadata:type_name -> micro.kv.v1.BatchPutRequest.Write.MetadataEntry
+	40, // 23: micro.kv.v1.BatchPutResponse.Result.error:type_name -> micro.Error
+	1,  // 24: micro.kv.v1.GetRingResponse.Node.state:type_name -> micro.kv.v1.GetRingResponse.State
+	38, // 25: micro.kv.v1.GetRingResponse.Node.start_time:type_name -> google.protobuf.Timestamp
+	3,  // 26: micro.kv.v1.KV.Get:input_type -> micro.kv.v1.GetRequest
+	5,  // 27: micro.kv.v1.KV.Put:input_type -> micro.kv.v1.PutRequest
+	7,  // 28: micro.kv.v1.KV.Delete:input_type -> micro.kv.v1.DeleteRequest
+	9,  // 29: micro.kv.v1.KV.Increment:input_type -> micro.kv.v1.IncrementRequest
+	11, // 30: micro.kv.v1.KV.Touch:input_type -> micro.kv.v1.TouchRequest
+	13, // 31: micro.kv.v1.KV.BatchGet:input_type -> micro.kv.v1.BatchGetRequest
+	15, // 32: micro.kv.v1.KV.BatchPut:input_type -> micro.kv.v1.BatchPutRequest
+	17, // 33: micro.kv.v1.KV.List:input_type -> micro.kv.v1.ListRequest
+	19, // 34: micro.kv.v1.KV.DeletePrefix:input_type -> micro.kv.v1.DeletePrefixRequest
+	21, // 35: micro.kv.v1.KV.Watch:input_type -> micro.kv.v1.WatchRequest
+	23, // 36: micro.kv.v1.KV.ListNamespaces:input_type -> micro.kv.v1.ListNamespacesRequest
+	26, // 37: micro.kv.v1.KV.ListHotKeys:input_type -> micro.kv.v1.ListHotKeysRequest
+	28, // 38: micro.kv.v1.KV.GetRing:input_type -> micro.kv.v1.GetRingRequest
+	4,  // 39: micro.kv.v1.KV.Get:output_type -> micro.kv.v1.GetResponse
+	6,  // 40: micro.kv.v1.KV.Put:output_type -> micro.kv.v1.PutResponse
+	8,  // 41: micro.kv.v1.KV.Delete:output_type -> micro.kv.v1.DeleteResponse
+	10, // 42: micro.kv.v1.KV.Increment:output_type -> micro.kv.v1.IncrementResponse
+	12, // 43: micro.kv.v1.KV.Touch:output_type -> micro.kv.v1.TouchResponse
+	14, // 44: micro.kv.v1.KV.BatchGet:output_type -> micro.kv.v1.BatchGetResponse
+	16, // 45: micro.kv.v1.KV.BatchPut:output_type -> micro.kv.v1.BatchPutResponse
+	18, // 46: micro.kv.v1.KV.List:output_type -> micro.kv.v1.ListResponse
+	20, // 47: micro.kv.v1.KV.DeletePrefix:output_type -> micro.kv.v1.DeletePrefixResponse
+	22, // 48: micro.kv.v1.KV.Watch:output_type -> micro.kv.v1.WatchResponse
+	24, // 49: micro.kv.v1.KV.ListNamespaces:output_type -> micro.kv.v1.ListNamespacesResponse
+	27, // 50: micro.kv.v1.KV.ListHotKeys:output_type -> micro.kv.v1.ListHotKeysResponse
+	29, // 51: micro.kv.v1.KV.GetRing:output_type -> micro.kv.v1.GetRingResponse
+	39, // [39:52] is the sub-list for method output_type
+	26, // [26:39] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_micro_kv_v1_kv_proto_init() }
@@ -2262,8 +2670,8 @@ func file_micro_kv_v1_kv_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_micro_kv_v1_kv_proto_rawDesc), len(file_micro_kv_v1_kv_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   33,
+			NumEnums:      2,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

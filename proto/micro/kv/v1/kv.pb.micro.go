@@ -33,7 +33,8 @@ var _ server.Option
 // Client API for KV service
 
 type KVService interface {
-	// Get returns the item under a key, or not_found.
+	// Get returns the item under a key, or not_found. With a lease it keeps many
+	// callers from making the same item at once: see GetRequest.
 	Get(ctx context.Context, in *GetRequest, opts ...client.CallOption) (*GetResponse, error)
 	// Put stores an item, replacing the one under the same key. A condition that
 	// does not hold answers already_exists (if_absent) or aborted (if_version).
@@ -68,6 +69,10 @@ type KVService interface {
 	// instance of the service in about the last minute, the most frequent first. The
 	// figures are estimates: where much is used, a sample is counted.
 	ListHotKeys(ctx context.Context, in *ListHotKeysRequest, opts ...client.CallOption) (*ListHotKeysResponse, error)
+	// GetRing returns the nodes that keep the items of memory: together, and what is
+	// on its way between them. Of any other backend, and of memory: in one process,
+	// it answers unimplemented.
+	GetRing(ctx context.Context, in *GetRingRequest, opts ...client.CallOption) (*GetRingResponse, error)
 }
 
 type kVService struct {
@@ -246,10 +251,21 @@ func (c *kVService) ListHotKeys(ctx context.Context, in *ListHotKeysRequest, opt
 	return out, nil
 }
 
+func (c *kVService) GetRing(ctx context.Context, in *GetRingRequest, opts ...client.CallOption) (*GetRingResponse, error) {
+	req := c.c.NewRequest(c.name, "KV.GetRing", in)
+	out := new(GetRingResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Server API for KV service
 
 type KVHandler interface {
-	// Get returns the item under a key, or not_found.
+	// Get returns the item under a key, or not_found. With a lease it keeps many
+	// callers from making the same item at once: see GetRequest.
 	Get(context.Context, *GetRequest, *GetResponse) error
 	// Put stores an item, replacing the one under the same key. A condition that
 	// does not hold answers already_exists (if_absent) or aborted (if_version).
@@ -284,6 +300,10 @@ type KVHandler interface {
 	// instance of the service in about the last minute, the most frequent first. The
 	// figures are estimates: where much is used, a sample is counted.
 	ListHotKeys(context.Context, *ListHotKeysRequest, *ListHotKeysResponse) error
+	// GetRing returns the nodes that keep the items of memory: together, and what is
+	// on its way between them. Of any other backend, and of memory: in one process,
+	// it answers unimplemented.
+	GetRing(context.Context, *GetRingRequest, *GetRingResponse) error
 }
 
 func RegisterKVHandler(s server.Server, hdlr KVHandler, opts ...server.HandlerOption) error {
@@ -300,6 +320,7 @@ func RegisterKVHandler(s server.Server, hdlr KVHandler, opts ...server.HandlerOp
 		Watch(ctx context.Context, stream server.Stream) error
 		ListNamespaces(ctx context.Context, in *ListNamespacesRequest, out *ListNamespacesResponse) error
 		ListHotKeys(ctx context.Context, in *ListHotKeysRequest, out *ListHotKeysResponse) error
+		GetRing(ctx context.Context, in *GetRingRequest, out *GetRingResponse) error
 	}
 	type KV struct {
 		kV
@@ -394,4 +415,8 @@ func (h *kVHandler) ListNamespaces(ctx context.Context, in *ListNamespacesReques
 
 func (h *kVHandler) ListHotKeys(ctx context.Context, in *ListHotKeysRequest, out *ListHotKeysResponse) error {
 	return h.KVHandler.ListHotKeys(ctx, in, out)
+}
+
+func (h *kVHandler) GetRing(ctx context.Context, in *GetRingRequest, out *GetRingResponse) error {
+	return h.KVHandler.GetRing(ctx, in, out)
 }
