@@ -14,7 +14,8 @@ type entry struct {
 	key   string
 	rec   atomic.Pointer[record] // once the key is removed, the last one
 	seen  atomic.Uint64          // Store.version at the last read or write
-	due   int                    // index in Store.expiries; none: -1
+	due   int32                  // index in Store.expiries; none: -1
+	slot  int32                  // index of its shard
 }
 
 // record is what one write stored. It never changes.
