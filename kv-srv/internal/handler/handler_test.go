@@ -38,7 +38,7 @@ func open(t testing.TB, o memory.Options) *handler.Handler {
 
 // over returns a handler over a store, which counts each use of a key.
 func over(s store.Store) *handler.Handler {
-	return handler.New(s, hot.New(time.Now, func() uint32 { return 0 }))
+	return handler.New(s, hot.New(time.Now, func() uint32 { return 0 }), time.Now)
 }
 
 // call makes the unary call that takes req.
