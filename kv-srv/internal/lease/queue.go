@@ -3,12 +3,17 @@ package lease
 // queue is a heap of leases, the first to end first.
 type queue []*entry
 
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].ends.Before(q[j].ends) }
+// Len implements heap.Interface.
+func (q *queue) Len() int { return len(*q) }
 
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].at, q[j].at = i, j
+// Less implements heap.Interface.
+func (q *queue) Less(i, j int) bool { return (*q)[i].ends.Before((*q)[j].ends) }
+
+// Swap implements heap.Interface.
+func (q *queue) Swap(i, j int) {
+	all := *q
+	all[i], all[j] = all[j], all[i]
+	all[i].at, all[j].at = i, j
 }
 
 // Push implements heap.Interface.
