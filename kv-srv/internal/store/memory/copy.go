@@ -114,7 +114,7 @@ func (s *Store) applyRecord(at place, rec *record) error {
 	e.space.bytes += added
 	e.see(s.versions.last.Load())
 	s.expires(e, rec.expires)
-	s.log(e.space, change{kind: int32(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
+	s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
 	return nil
 }
 
@@ -135,6 +135,9 @@ func (s *Store) applyEnd(at place, why store.Kind, version uint64) error {
 	}
 	switch {
 	case at.entry != nil:
+		if why == store.Expired {
+			s.expired.Add(1)
+		}
 		s.removeAt(at.entry, why, version)
 		return nil
 	case why == store.Expired:
@@ -142,7 +145,7 @@ func (s *Store) applyEnd(at place, why store.Kind, version uint64) error {
 	case sp == nil:
 		s.floor = max(s.floor, version)
 	default:
-		s.log(sp, change{kind: int32(why), slot: int32(s.slotOf(n)), version: version, key: at.key})
+		s.log(sp, change{kind: narrow(why), slot: s.slotOf(n), version: version, key: at.key})
 	}
 	s.bury(n, version, at.now)
 	return nil

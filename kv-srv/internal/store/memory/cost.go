@@ -11,7 +11,7 @@ const (
 	requestCost = 88  // a remembered request ID
 	spaceCost   = 352 // a namespace
 	changeCost  = 176 // a change in a history, with the record that it keeps
-	tombCost    = 192 // a tombstone, with its place in the map
+	tombCost    = 208 // a tombstone, with its place in the map
 )
 
 func (r *record) cost() int64 {

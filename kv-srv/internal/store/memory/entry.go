@@ -56,6 +56,9 @@ func (e *entry) see(version uint64) {
 	}
 }
 
+// narrow is a number of which memory never holds 2^31.
+func narrow[T ~int](n T) int32 { return int32(n) }
+
 // expiry is when an item ends that is written now; never: 0.
 func expiry(now int64, ttl time.Duration) int64 {
 	if ttl == 0 {

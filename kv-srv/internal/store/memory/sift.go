@@ -1,5 +1,7 @@
 package memory
 
+import "github.com/micro/platform/kv-srv/internal/store"
+
 // sift moves the last change to its place in the order of versions, in a store with
 // Slots. If the key ended after it, by time or for lack of room, that was while the
 // change was under way: the key did not end, and that change goes.
@@ -12,7 +14,7 @@ func (h *history) sift() {
 	*h.at(i) = c
 	for j := i + 1; j < h.n; j++ {
 		if next := h.at(j); next.key == c.key {
-			if next.rec == nil {
+			if k := store.Kind(next.kind); k == store.Expired || k == store.Evicted {
 				h.dropAt(j)
 			}
 			return

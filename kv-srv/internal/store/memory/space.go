@@ -104,7 +104,7 @@ func (s *Store) remove(e *entry, why store.Kind) {
 
 func (s *Store) removeAt(e *entry, why store.Kind, version uint64) {
 	s.detach(e)
-	s.log(e.space, change{kind: int32(why), slot: e.slot, version: version, key: e.key})
+	s.log(e.space, change{kind: narrow(why), slot: e.slot, version: version, key: e.key})
 	if why == store.Deleted && s.opts.Slots > 0 {
 		s.bury(e.name(), version, s.now())
 	}

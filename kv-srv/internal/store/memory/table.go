@@ -31,7 +31,7 @@ type name struct{ namespace, key string }
 func newTable(hash func(name) uint64, n int) table {
 	t := table{hash: hash, shards: make([]shard, n)}
 	if n&(n-1) == 0 {
-		t.mask = uint64(n - 1)
+		t.mask = uint64(max(n-1, 0))
 	}
 	for i := range t.shards {
 		t.shards[i].entries = make(map[uint64]*entry)
@@ -48,11 +48,11 @@ func randomHash() func(name) uint64 {
 func (e *entry) name() name { return name{e.space.name, e.key} }
 
 // slot is the index of the shard of a hash: the hash modulo their number.
-func (t *table) slot(hash uint64) uint64 {
+func (t *table) slot(hash uint64) int32 {
 	if t.mask != 0 {
-		return hash & t.mask
+		return int32(hash & t.mask) //nolint:gosec // an index, of fewer than 2^31
 	}
-	return hash % uint64(len(t.shards))
+	return int32(hash % uint64(len(t.shards))) //nolint:gosec // as above
 }
 
 // find returns nil for a name that is not there.
@@ -70,7 +70,7 @@ func (t *table) find(n name) *entry {
 // add adds an entry whose name is not there, and tells it its slot.
 func (t *table) add(e *entry) {
 	hash := t.hash(e.name())
-	e.slot = int32(t.slot(hash))
+	e.slot = t.slot(hash)
 	sh := &t.shards[e.slot]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -51,7 +51,7 @@ func (t *tombstones) version(n name) uint64 {
 	return 0
 }
 
-func (t *tombstones) add(d *tombstone, slot uint64) {
+func (t *tombstones) add(d *tombstone, slot int32) {
 	t.named[d.name] = d
 	t.bytes += costOfTombstone(d.name)
 	d.older = t.newest
@@ -67,7 +67,7 @@ func (t *tombstones) add(d *tombstone, slot uint64) {
 	t.slots[slot] = d
 }
 
-func (t *tombstones) remove(d *tombstone, slot uint64) {
+func (t *tombstones) remove(d *tombstone, slot int32) {
 	t.bytes -= costOfTombstone(d.name)
 	if delete(t.named, d.name); len(t.named) == 0 {
 		t.named = make(map[name]*tombstone) // a map keeps its size
@@ -165,4 +165,4 @@ func (s *Store) nameOf(namespace string) string {
 	return strings.Clone(namespace)
 }
 
-func (s *Store) slotOf(n name) uint64 { return s.table.slot(s.table.hash(n)) }
+func (s *Store) slotOf(n name) int32 { return s.table.slot(s.table.hash(n)) }

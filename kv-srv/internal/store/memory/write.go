@@ -57,7 +57,7 @@ func (s *Store) set(at place, rec *record, sum int64) error {
 	e.space.bytes += added
 	e.see(rec.version)
 	s.expires(e, rec.expires)
-	s.log(e.space, change{kind: int32(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
+	s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
 	s.remember(at, request.Answer{Sum: sum, Version: rec.version})
 	return nil
 }
