@@ -103,9 +103,6 @@ func (s *Store) learn(m member) *peer {
 		return s.meet(m)
 	case m.seq <= p.seq:
 		return p
-	case m.address != p.address:
-		s.part(p)
-		return s.meet(m)
 	}
 	p.gone = false
 	if m.birth != p.birth {
@@ -197,6 +194,9 @@ func (s *Store) act() {
 	s.promote(now)
 	s.update(now)
 	s.renew(now)
+	if s.self.state == ringpb.State_STATE_LEAVING || s.self.state == ringpb.State_STATE_LEFT {
+		s.bell.ring() // Leave waits for the others
+	}
 }
 
 // forgetAfter is how long a node that is out is asked whether it is back.
@@ -341,6 +341,5 @@ func (s *Store) settle(v *view) {
 		}
 	}
 	v.settled.Store(true)
-	s.bell.ring()
 	s.work.Go(func() { s.tidy(v) })
 }

@@ -105,7 +105,7 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 			owned[owner]++
 		}
 	}
-	ring := store.Ring{Replicas: s.opts.Replicas, Slots: slots, Node: s.opts.Name}
+	ring := store.Ring{Replicas: s.opts.Replicas, Slots: slots, Node: s.name()}
 	done := make(chan store.Node, len(v.members))
 	for i, m := range v.members {
 		s.work.Go(func() { done <- s.node(ctx, v, int16(i), m, float64(owned[i])/slots) }) //nolint:gosec // a ring is small
@@ -119,7 +119,7 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 
 // node asks a member what it has.
 func (s *Store) node(ctx context.Context, v *view, place int16, m member, share float64) store.Node {
-	n := store.Node{Name: m.name, Address: m.address, State: stateOf(m.state), Share: share, Started: time.UnixMicro(int64(m.birth))} //nolint:gosec // after 1970
+	n := store.Node{Name: m.name, State: stateOf(m.state), Share: share, Started: time.UnixMicro(int64(m.birth))} //nolint:gosec // after 1970
 	a := s.figures(&ringpb.Figures{})
 	if place != v.self {
 		p := s.peer(m.name)
@@ -176,3 +176,23 @@ func (s *Store) waiting() string {
 
 // Stats is what the memory of this node holds.
 func (s *Store) Stats() memory.Stats { return s.local.Stats() }
+
+// Stats is what a node does for others.
+type Stats struct {
+	Nodes     int   // that it knows, itself included
+	Moving    int32 // slots to bring up to date on others
+	Moved     int64 // items that were sent to that end
+	Conflicts int64 // items that were written on both sides of a partition
+}
+
+// Progress returns the current figures.
+func (s *Store) Progress() Stats {
+	v := s.view.Load()
+	return Stats{Nodes: len(v.members), Moving: v.moving.Load(), Moved: s.moved.Load(), Conflicts: s.conflicts.Load()}
+}
+
+func (s *Store) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.self.name
+}

@@ -22,21 +22,19 @@ import (
 // node is a node of a ring, behind a port of its own on loopback.
 type node struct {
 	*ring.Store
-	port    *port.Server
-	name    string
-	address string
-	ended   bool
+	port  *port.Server
+	name  string // host:port
+	ended bool
 }
 
 // newNode starts a node that knows nobody.
-func newNode(t testing.TB, name string, change ...func(*ring.Options)) *node {
+func newNode(t testing.TB, change ...func(*ring.Options)) *node {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})).With("at", name)
-	o := ring.Options{Name: name, Log: log, Dial: dial, Alone: 50 * time.Millisecond}
+	o := ring.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Dial: dial, Alone: 50 * time.Millisecond}
 	for _, f := range change {
 		f(&o)
 	}
-	n := &node{Store: ring.Open(o), name: name}
+	n := &node{Store: ring.Open(o)}
 	n.port = port.New(context.WithoutCancel(t.Context()), port.Config{
 		Name: "kv-srv", Address: "127.0.0.1:0", Registry: registry.NewMemoryRegistry(), Log: slog.New(slog.DiscardHandler),
 		MaxMessage: 4 << 20, MaxConns: 1000, Timeout: 30 * time.Second, Patience: 10 * time.Second, Drain: time.Second,
@@ -47,8 +45,8 @@ func newNode(t testing.TB, name string, change ...func(*ring.Options)) *node {
 	if err := n.port.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n.address = n.port.Addr().String()
-	n.Start(n.address)
+	n.name = n.port.Addr().String()
+	n.Start(n.name)
 	t.Cleanup(func() { n.end(t) })
 	return n
 }
@@ -75,15 +73,15 @@ func dial(address string) (*grpc.ClientConn, error) {
 }
 
 // newRing starts nodes that know each other, and waits until they are a ring.
-func newRing(t testing.TB, names ...string) []*node {
+func newRing(t testing.TB, nodes int, change ...func(*ring.Options)) []*node {
 	t.Helper()
 	var all []*node
-	for _, name := range names {
-		all = append(all, newNode(t, name))
+	for range nodes {
+		all = append(all, newNode(t, change...))
 	}
 	for _, n := range all {
 		for _, m := range all {
-			n.Meet(m.name, m.address)
+			n.Meet(m.name)
 		}
 	}
 	settle(t, all...)

@@ -41,9 +41,9 @@ func (p *peer) out() bool { return p.excluded >= p.seq }
 
 // meet begins to talk to a node. Store.mu is held.
 func (s *Store) meet(m member) *peer {
-	conn, err := s.opts.Dial(m.address)
+	conn, err := s.opts.Dial(m.name)
 	if err != nil {
-		s.opts.Log.Warn("a node of the ring cannot be called", "node", m.name, "address", m.address, "error", err)
+		s.opts.Log.Warn("a node of the ring cannot be called", "node", m.name, "error", err)
 		return nil
 	}
 	p := &peer{member: m, conn: conn, now: make(chan struct{}, 1)}
@@ -89,7 +89,6 @@ func (s *Store) talk(ctx context.Context, p *peer) {
 func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	s.mu.Lock()
 	claim := s.claim()
-	address := p.address
 	s.mu.Unlock()
 	sent := s.clock()
 	called, cancel := context.WithTimeout(s.prove(ctx), patience)
@@ -102,7 +101,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 		s.heard(p, &rsp, claim.GetView(), sent)
 		return beat
 	}
-	refused := ctx.Err() == nil && refuses(ctx, address)
+	refused := ctx.Err() == nil && refuses(ctx, p.name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unheard(p, sent, refused)

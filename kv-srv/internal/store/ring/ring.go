@@ -39,7 +39,6 @@ const DefaultReplicas = 2
 
 // Options say how a node behaves.
 type Options struct {
-	Name     string         // of the node, which no other one has
 	Replicas int            // on how many nodes each item is; the same for all; 0: DefaultReplicas
 	Memory   memory.Options // of this node; Slots and Hash are the ring's
 	Key      []byte         // that the nodes share: who does not have it is refused; nil: nobody is
@@ -124,8 +123,8 @@ func Open(o Options) *Store {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
 	birth := uint64(s.began.UnixMicro())                       //nolint:gosec // after 1970
-	s.self = member{name: o.Name, birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
-	s.view.Store(newView(o.Name, []member{s.self}, o.Replicas))
+	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
+	s.view.Store(newView("", nil, o.Replicas))
 	return s
 }
 
@@ -133,11 +132,11 @@ func Open(o Options) *Store {
 func (s *Store) clock() time.Duration { return time.Since(s.began) }
 
 // Start begins to look for others and to answer them. The address is where they reach
-// this node, host:port.
+// this node, host:port, and its name.
 func (s *Store) Start(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.self.address = address
+	s.self.name = address
 	s.alone = s.clock() + s.opts.Alone
 	s.ticked = s.clock()
 	s.enter([]member{s.self})
@@ -171,11 +170,11 @@ func (s *Store) Close() error {
 
 var _ store.Store = (*Store)(nil)
 
-// Meet tells a node where there may be another one.
-func (s *Store) Meet(name, address string) {
+// Meet tells a node, once it has started, where there may be another one.
+func (s *Store) Meet(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() == nil {
-		s.learn(member{name: name, address: address})
+		s.learn(member{name: address})
 	}
 }

@@ -23,7 +23,7 @@ func (w whole) Close() error {
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
-		all := newRing(t, "a", "b", "c")
+		all := newRing(t, 3)
 		return whole{all[0], t, all}
 	})
 }

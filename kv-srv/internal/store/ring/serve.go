@@ -32,7 +32,7 @@ func (h Handler) Beat(ctx context.Context, req *ringpb.BeatRequest, rsp *ringpb.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.self.address == "" {
+	if s.self.name == "" {
 		return away("the node has not started")
 	}
 	p := s.absorb(req.GetClaim())

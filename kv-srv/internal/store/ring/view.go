@@ -19,17 +19,17 @@ const slots = placement.Slots
 
 // member is a node as it has described itself. See ringpb.Member.
 type member struct {
-	name, address string
-	birth, seq    uint64
-	state         ringpb.State
+	name       string // host:port
+	birth, seq uint64
+	state      ringpb.State
 }
 
 func memberOf(p *ringpb.Member) member {
-	return member{p.GetName(), p.GetAddress(), p.GetBirth(), p.GetSequence(), p.GetState()}
+	return member{p.GetName(), p.GetBirth(), p.GetSequence(), p.GetState()}
 }
 
 func (m member) proto() *ringpb.Member {
-	return &ringpb.Member{Name: m.name, Address: m.address, Birth: m.birth, Sequence: m.seq, State: m.state}
+	return &ringpb.Member{Name: m.name, Birth: m.birth, Sequence: m.seq, State: m.state}
 }
 
 // answers tells whether the node answers for keys.

@@ -291,17 +291,15 @@ func (FeedResponse_Event_Kind) EnumDescriptor() ([]byte, []int) {
 // Member is a node as it has described itself.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name, which no other node has.
+	// Where it answers, host:port, which is its name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Where it answers, host:port.
-	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	// When its process started, in microseconds since 1970: a later process of the same
 	// name has a larger one.
-	Birth uint64 `protobuf:"varint,3,opt,name=birth,proto3" json:"birth,omitempty"`
+	Birth uint64 `protobuf:"varint,2,opt,name=birth,proto3" json:"birth,omitempty"`
 	// Grows with each change of the state, over processes, too.
-	Sequence uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// What it does.
-	State         State `protobuf:"varint,5,opt,name=state,proto3,enum=micro.ring.v1.State" json:"state,omitempty"`
+	State         State `protobuf:"varint,4,opt,name=state,proto3,enum=micro.ring.v1.State" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,13 +337,6 @@ func (*Member) Descriptor() ([]byte, []int) {
 func (x *Member) GetName() string {
 	if x != nil {
 		return x.Name
-	}
-	return ""
-}
-
-func (x *Member) GetAddress() string {
-	if x != nil {
-		return x.Address
 	}
 	return ""
 }
@@ -2531,13 +2522,12 @@ var File_micro_ring_v1_ring_proto protoreflect.FileDescriptor
 
 const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\n" +
-	"\x18micro/ring/v1/ring.proto\x12\rmicro.ring.v1\x1a\x1egoogle/protobuf/duration.proto\"\x94\x01\n" +
+	"\x18micro/ring/v1/ring.proto\x12\rmicro.ring.v1\x1a\x1egoogle/protobuf/duration.proto\"z\n" +
 	"\x06Member\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05birth\x18\x03 \x01(\x04R\x05birth\x12\x1a\n" +
-	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12*\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x14.micro.ring.v1.StateR\x05state\";\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05birth\x18\x02 \x01(\x04R\x05birth\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12*\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x14.micro.ring.v1.StateR\x05state\";\n" +
 	"\tExclusion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x02\n" +
