@@ -189,6 +189,9 @@ func TestApplyFullPastItsTime(t *testing.T) {
 		if applied, err := s.Apply(large); applied || !errors.Is(err, store.ErrFull) {
 			t.Fatalf("Apply in a full store: got %t, %v, want %v", applied, err, store.ErrFull)
 		}
+		if got := s.Stats().Expired; got != 0 {
+			t.Fatalf("for nothing %d items expired", got)
+		}
 		mustApply(t, s, put("a", 2), true)
 		if item, err := s.Get(t.Context(), "ns", "a"); err != nil || item.Version != 2 {
 			t.Fatalf("Get: got version %d, %v, want 2", item.Version, err)

@@ -56,6 +56,7 @@ func TestFeedWaitsForVersionsUnderWay(t *testing.T) {
 		}
 		failed := s.Begin()
 		f.want <- failed
+		synctest.Wait()
 		s.End(failed)
 		if e := f.next(t); len(e.events) != 0 || e.upTo < failed {
 			t.Errorf("wanted %d: got %+v", failed, e)
@@ -193,15 +194,14 @@ func TestFeedFromAhead(t *testing.T) {
 // look longer than it is.
 func TestFeedAfterOldCopies(t *testing.T) {
 	s := openNode(t, memory.Options{MaxBytes: small})
-	mustApply(t, s, put("a", 1000), true)
-	mustApply(t, s, put("old", 5), true)
-	for i := range 10_000 {
-		write(t, s, put(strconv.Itoa(i%10), 0))
+	for i := range uint64(200) {
+		mustApply(t, s, put("old/"+strconv.FormatUint(i, 10), 1000-i), true)
 	}
-	for _, from := range []uint64{5, 6, 1000} {
-		f := startFeed(t, s, "ns", from, all)
-		if err := f.ends(t); !errors.Is(err, store.ErrCompacted) {
-			t.Errorf("from %d: got %v, want %v", from, err, store.ErrCompacted)
+	for i := range 2000 {
+		write(t, s, put(strconv.Itoa(i%10), 0))
+		err := s.Feed(t.Context(), "ns", 900, all, nil, func([]store.Event, uint64) error { return errors.New("emitted") })
+		if !errors.Is(err, store.ErrCompacted) {
+			t.Fatalf("after %d writes: got %v, want %v", i, err, store.ErrCompacted)
 		}
 	}
 }

@@ -56,6 +56,7 @@ func TestTombstonesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.Open(memory.Options{Slots: slots, Hash: hash})
 		defer s.Close()
+		synctest.Wait() // the sweeper sleeps
 		for i := range 1000 {
 			mustApply(t, s, gone(strconv.Itoa(i), uint64(1+i)), true)
 		}
