@@ -3,6 +3,8 @@ package kvserver
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/lease"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
 )
@@ -41,6 +43,16 @@ func diskMetrics(s *disk.Store) prometheus.Collector {
 		gauge("kv_watchers", "Watches that are open.", func(s disk.Stats) float64 { return float64(s.Watchers) }),
 		counter("kv_expired_total", "Items that were removed after their time.", func(s disk.Stats) float64 { return float64(s.Expired) }),
 		counter("kv_lagging_total", "Watches that ended because they were read too slowly.", func(s disk.Stats) float64 { return float64(s.Lagging) }),
+	}}
+}
+
+func leaseMetrics(h *handler.Handler) prometheus.Collector {
+	return &collector[lease.Stats]{stats: h.Leases, figures: []figure[lease.Stats]{
+		gauge("kv_leases", "Leases on keys.", func(s lease.Stats) float64 { return float64(s.Leases) }),
+		gauge("kv_lease_waiters", "Calls that wait for what another is to put.", func(s lease.Stats) float64 { return float64(s.Waiting) }),
+		counter("kv_leases_total", "Leases that were taken.", func(s lease.Stats) float64 { return float64(s.Taken) }),
+		counter("kv_leases_expired_total", "Leases that ended by their time: nobody wrote to the key.", func(s lease.Stats) float64 { return float64(s.Expired) }),
+		counter("kv_leases_unkept_total", "Leases that were granted and could not be kept, for there were too many.", func(s lease.Stats) float64 { return float64(s.Unkept) }),
 	}}
 }
 

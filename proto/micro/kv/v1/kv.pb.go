@@ -249,9 +249,10 @@ type GetRequest struct {
 	// Asks for a lease, from 1 millisecond to 1 minute, on a key without an item. One
 	// caller gets it and is to put the item; the others wait until the item is there,
 	// or until the lease ends and the next of them gets it. It binds nobody: every
-	// write is done as without it, and one to the key ends it. Callers of several
-	// services that share a backend may have one lease for each service; of memory:
-	// on many nodes there is one. Unset: a key without an item is not_found.
+	// write is done as without it, and one to the key ends it, as does a Delete that
+	// finds no item: so it is given back. Callers of several services that share a
+	// backend may have one lease for each service; of memory: on many nodes there is
+	// one. Unset: a key without an item is not_found.
 	Lease *durationpb.Duration `protobuf:"bytes,3,opt,name=lease,proto3" json:"lease,omitempty"`
 	// Only with lease, from 1 millisecond to 10 years: an item that ends sooner than
 	// this is stale. One caller gets it with a lease and is to put another one, the
