@@ -101,13 +101,14 @@ type filled struct {
 
 // getOrFill tells the others of a stale item before it fills it again.
 func (c *Client) getOrFill(ctx context.Context, key string, fill func(context.Context) ([]byte, error), f filling, share func(filled)) filled {
-	rsp, err := c.getLeased(ctx, key, f)
+	patience := time.Now().Add(f.lease + rpc.DefaultTimeout)
+	rsp, err := c.getLeased(ctx, patience, key, f)
 	var away error
 	switch {
 	case err == nil && !rsp.GetLeased():
 		return filled{item: item(rsp.GetItem())}
 	case err == nil, errors.Is(err, ErrNotFound): // of a service that knows no leases
-	case ctx.Err() != nil || wrong(err):
+	case over(ctx, patience, err) || wrong(err):
 		return filled{err: err}
 	default:
 		away = err
@@ -132,8 +133,8 @@ func (c *Client) getOrFill(ctx context.Context, key string, fill func(context.Co
 }
 
 // getLeased returns an item, or the lease on its key, or both.
-func (c *Client) getLeased(ctx context.Context, key string, f filling) (*kvpb.GetResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.lease+rpc.DefaultTimeout)
+func (c *Client) getLeased(ctx context.Context, patience time.Time, key string, f filling) (*kvpb.GetResponse, error) {
+	ctx, cancel := context.WithDeadline(ctx, patience)
 	defer cancel()
 	req := &kvpb.GetRequest{Namespace: c.namespace, Key: key, Lease: durationpb.New(f.lease), Stale: duration(f.stale)}
 	rsp, err := c.kv.Get(ctx, req, c.call(ctx, again)...)
@@ -177,6 +178,13 @@ func (f filling) item(key string, value []byte) Item {
 }
 
 func fillError(key string, err error) error { return fmt.Errorf("kv fill %q: %w", key, err) }
+
+// over tells whether a call failed since its caller's time is over, which the service may see
+// a moment before ctx does, and not since patience is.
+func over(ctx context.Context, patience time.Time, err error) bool {
+	end, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && end.Before(patience) && errors.Is(err, context.DeadlineExceeded)
+}
 
 // wrong tells an error of the call from one of the service.
 func wrong(err error) bool {

@@ -14,10 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go-micro.dev/v5/client"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/micro/platform/internal/host/hosttest"
 	"github.com/micro/platform/kv-srv/kvclient"
 	"github.com/micro/platform/kv-srv/kvserver"
+	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
 var errRender = errors.New("cannot render")
@@ -255,6 +257,42 @@ func TestFillerLeaves(t *testing.T) {
 				t.Errorf("filled %d times", calls.Load())
 			}
 		})
+	}
+}
+
+// TestLateCallers: of those who share a call each has its own deadline.
+func TestLateCallers(t *testing.T) {
+	p := hosttest.Run(t, nil, kvserver.Service())
+	kv := kvclient.New(p.Client)
+	rsp, err := kvpb.NewKVService("kv-srv", p.Client).Get(t.Context(), &kvpb.GetRequest{Key: "k", Lease: durationpb.New(time.Minute)})
+	if err != nil || !rsp.GetLeased() {
+		t.Fatalf("got %v, %v", rsp, err)
+	}
+	var late, patient sync.WaitGroup
+	for i := range 10 {
+		late.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*10*time.Millisecond)
+			defer cancel()
+			if _, err := kv.GetOrFill(ctx, "k", nobodyFills(t)); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want deadline exceeded", err)
+			}
+		})
+	}
+	var calls atomic.Int64
+	for range 10 {
+		patient.Go(func() {
+			if got, err := kv.GetOrFill(t.Context(), "k", renders("v", &calls), kvclient.Lease(time.Minute)); err != nil || string(got.Value) != "v" {
+				t.Errorf("got %q, %v", got.Value, err)
+			}
+		})
+	}
+	late.Wait()
+	if err := kv.Delete(t.Context(), "k"); !errors.Is(err, kvclient.ErrNotFound) { // gives the lease back
+		t.Errorf("Delete: %v", err)
+	}
+	patient.Wait()
+	if calls.Load() != 1 {
+		t.Errorf("filled %d times", calls.Load())
 	}
 }
 

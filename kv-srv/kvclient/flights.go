@@ -3,6 +3,7 @@ package kvclient
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"sync"
 )
@@ -56,12 +57,13 @@ func (f *flights) join(key string) (one *flight, mine bool) {
 	return one, true
 }
 
-// fly makes a call. Its result is not for others if it has failed since its own caller left,
-// nor if it panics.
+// fly makes a call. Its result is not for others if it may have failed since its own caller
+// left, nor if it panics.
 func (f *flights) fly(ctx context.Context, key string, one *flight, call func(share func(filled)) filled) filled {
 	defer f.land(key, one, filled{}, false)
 	r := call(func(r filled) { f.land(key, one, r, true) })
-	f.land(key, one, r, r.err == nil || ctx.Err() == nil)
+	left := ctx.Err() != nil || errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded)
+	f.land(key, one, r, r.err == nil || !left)
 	return r
 }
 
