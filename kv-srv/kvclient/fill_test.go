@@ -271,7 +271,7 @@ func TestLateCallers(t *testing.T) {
 	var late, patient sync.WaitGroup
 	for i := range 10 {
 		late.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*10*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*100*time.Millisecond)
 			defer cancel()
 			if _, err := kv.GetOrFill(ctx, "k", nobodyFills(t)); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want deadline exceeded", err)
@@ -345,7 +345,7 @@ func TestFillsEnd(t *testing.T) {
 			if i%2 == 0 {
 				of = kvclient.New(p.Client, at)
 			}
-			late, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			late, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			if _, err := of.GetOrFill(late, "slow", nobodyFills(t)); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want deadline exceeded", err)

@@ -68,7 +68,7 @@ func TestLeases(t *testing.T) {
 			if rsp, err := d.get(ctx, req); err != nil || !rsp.GetLeased() {
 				t.Fatalf("got %v, %v", rsp, err)
 			}
-			short, end := context.WithTimeout(ctx, 100*time.Millisecond)
+			short, end := context.WithTimeout(ctx, time.Second)
 			defer end()
 			if rsp, err := d.get(short, req); err == nil {
 				t.Errorf("beside it: got %v, want that the deadline passes", rsp)
@@ -80,15 +80,7 @@ func TestLeases(t *testing.T) {
 		})
 	}
 	metrics := get(t, p, "/metrics")
-	for !strings.Contains(metrics, "\nkv_lease_waiters 0\n") { // until the service sees that their deadlines are over
-		select {
-		case <-time.After(10 * time.Millisecond):
-			metrics = get(t, p, "/metrics")
-		case <-t.Context().Done():
-			t.Fatal("who waits does not leave")
-		}
-	}
-	for _, want := range []string{"kv_leases 2", "kv_leases_total 8", "kv_leases_expired_total 2", "kv_leases_unkept_total 0"} {
+	for _, want := range []string{"kv_leases 2", "kv_lease_waiters 0", "kv_leases_total 8", "kv_leases_expired_total 2", "kv_leases_unkept_total 0"} {
 		if !strings.Contains(metrics, "\n"+want+"\n") {
 			t.Errorf("/metrics has no %q:\n%s", want, metrics)
 		}
