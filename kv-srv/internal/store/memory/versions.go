@@ -140,3 +140,6 @@ func (s *Store) settleVersion(version uint64) {
 		s.End(version)
 	}
 }
+
+// Watermark is a version up to which nothing is under way.
+func (s *Store) Watermark() uint64 { return s.versions.watermark() }
