@@ -113,7 +113,7 @@ func Open(opts Options) *Store {
 		inhabited: btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
 		deserted:  make(map[*space]struct{}),
 		nodes:     btree.NewFreeListG[*entry](btree.DefaultFreeListSize),
-		requests:  requests{max: opts.MaxBytes / 4},
+		requests:  requests{max: opts.MaxBytes / 4, slots: max(opts.Slots, 1)},
 		floor:     uint64(max(opts.Now().UnixMicro(), 1)),
 		earlier:   make(chan struct{}, 1),
 		done:      make(chan struct{}),
