@@ -27,7 +27,7 @@ type peer struct {
 	claimed  uint64        // the view that it has said to have last
 	moving   int32         // and what it said to have to move in it
 	provided []string      // and to whom it has given all
-	common   uint64        // version of when both had leases of each other
+	parted   uint64        // version at which this node went on without it; 0: it did not
 
 	conn  *grpc.ClientConn
 	calls link // what may wait
@@ -122,7 +122,6 @@ func (s *Store) heard(p *peer, rsp *ringpb.BeatResponse, view uint64, sent time.
 	s.absorb(rsp.GetClaim())
 	if v := s.view.Load(); rsp.GetGranted() && v.id == view && p.claimed == view {
 		p.leased, p.leasedIn = sent+term, view
-		p.common = s.local.Version()
 	}
 	s.act()
 }

@@ -93,6 +93,7 @@ type Store struct {
 	ticked   time.Duration    // when the node looked around last
 	awake    time.Duration    // when it last found that it had been stopped
 
+	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
 
 	ctx    context.Context //nolint:containedctx // ends what Start has begun

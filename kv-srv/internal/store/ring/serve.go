@@ -258,6 +258,9 @@ func (s *Store) filled(f *ringpb.Fill) *ringpb.Answer {
 		if f.GetSlot() < 0 || f.GetSlot() >= slots {
 			return failure(errors.New("no such slot"))
 		}
+		if s.keeping.Load() {
+			return failure(errMoved) // not yet
+		}
 		keep := make(map[[2]string]struct{}, len(f.GetRecords()))
 		wanted := &ringpb.Numbers{}
 		for i, rec := range f.GetRecords() {
