@@ -47,7 +47,7 @@ const (
 	overheadPair     = 80
 )
 
-func (i Item) weight() uint32 {
+func (i Item) size() uint32 {
 	n := overheadItem + len(i.Key) + len(i.Value)
 	if len(i.Metadata) > 0 {
 		n += overheadMetadata
@@ -64,6 +64,7 @@ type entry struct {
 
 	since time.Time // when the fetch was begun
 	end   int64     // of the wall clock, in nanoseconds
+	size  uint32
 }
 
 // newEntry keeps an item no longer than Bound by any clock: the monotonic one stands
@@ -75,7 +76,7 @@ func newEntry(i Item, since time.Time) *entry {
 	if !i.Expires.IsZero() && i.Expires.Before(end.Round(0)) {
 		end = i.Expires
 	}
-	return &entry{Item: i, since: since, end: end.UnixNano()}
+	return &entry{Item: i, since: since, end: end.UnixNano(), size: i.size()}
 }
 
 func (e *entry) over(now time.Time) bool {
@@ -111,7 +112,7 @@ func New(size int64) *Cache {
 	c := &Cache{hits: stats.NewCounter(), pending: map[string]*pending{}}
 	c.items = otter.Must(&otter.Options[string, *entry]{
 		MaximumWeight: uint64(max(size, 1)),
-		Weigher:       func(_ string, e *entry) uint32 { return e.weight() },
+		Weigher:       func(_ string, e *entry) uint32 { return e.size },
 		StatsRecorder: c.hits,
 		Executor:      func(f func()) { f() },
 	})

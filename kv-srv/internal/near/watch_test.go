@@ -37,7 +37,7 @@ func (w *watches) watch(ctx context.Context) iter.Seq[near.Event] {
 					return
 				}
 			case <-ctx.Done():
-				time.Sleep(w.linger) //nolint:forbidigo // of a synctest
+				time.Sleep(w.linger)
 				return
 			}
 		}
@@ -107,16 +107,16 @@ func TestSilence(t *testing.T) {
 		r := <-w.runs
 		begin(t, c, r)
 		for range 3 {
-			time.Sleep(30 * time.Second) //nolint:forbidigo // of a synctest
+			time.Sleep(30 * time.Second)
 			r.events <- near.Event{Progress: true}
 		}
-		time.Sleep(20 * time.Second) //nolint:forbidigo // of a synctest
+		time.Sleep(20 * time.Second)
 		c.Fetch("k").Done(item("k", 1, nil))
-		time.Sleep(20*time.Second - 1) //nolint:forbidigo // of a synctest
+		time.Sleep(20*time.Second - 1)
 		if version(c, "k") != 1 {
 			t.Error("empty after less than 40s")
 		}
-		time.Sleep(1) //nolint:forbidigo // of a synctest
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if s := c.Stats(); version(c, "k") != 0 || s.Live || s.Emptied != 1 {
 			t.Errorf("after 40s of silence: %+v", s)
@@ -148,7 +148,7 @@ func TestPauses(t *testing.T) {
 		}
 		r := next()
 		begin(t, c, r)
-		time.Sleep(20 * time.Second) //nolint:forbidigo // of a synctest
+		time.Sleep(20 * time.Second)
 		close(r.events)
 		failed, most = time.Now(), 100*time.Millisecond
 		close(next().events)
