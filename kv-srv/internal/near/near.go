@@ -151,6 +151,8 @@ func (c *Cache) Stats() Stats {
 	if c == nil {
 		return Stats{}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	refused := c.refused.Load()
 	return Stats{
 		Hits:    max(0, int64(c.hits.Snapshot().Hits)-refused), //nolint:gosec // it counts from 0
