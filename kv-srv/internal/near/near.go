@@ -7,7 +7,6 @@
 package near
 
 import (
-	"bytes"
 	"maps"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
-	"github.com/maypok86/otter/v2/stats"
 )
 
 // Bound is how long an item may be returned after the fetch was begun that it came by:
@@ -33,10 +31,16 @@ type Item struct {
 	Metadata map[string]string
 }
 
-// clone shares nothing with i, and is no larger than it must be.
-func (i Item) clone() Item {
-	i.Value, i.Metadata = bytes.Clone(i.Value), maps.Clone(i.Metadata)
-	return i
+// own makes i share nothing with what it was copied from, and no larger than it must be.
+func (i *Item) own() {
+	if i.Value != nil {
+		value := make([]byte, len(i.Value))
+		copy(value, i.Value)
+		i.Value = value
+	}
+	if i.Metadata != nil {
+		i.Metadata = maps.Clone(i.Metadata)
+	}
 }
 
 // What is taken beside the bytes of keys, values and metadata, about: by an item, by
@@ -70,7 +74,7 @@ type entry struct {
 // newEntry keeps an item no longer than Bound by any clock: the monotonic one stands
 // still with a machine that sleeps, and the other one may be set back.
 func newEntry(i Item, since time.Time) *entry {
-	i = i.clone()
+	i.own()
 	i.Key = strings.Clone(i.Key)
 	end := since.Add(Bound)
 	if !i.Expires.IsZero() && i.Expires.Before(end.Round(0)) {
@@ -92,13 +96,19 @@ type Cache struct {
 	items *otter.Cache[string, *entry]
 	live  atomic.Bool // a watch tells of every change
 
-	hits            *stats.Counter
-	misses, refused atomic.Int64 // refused are found, and too old: otter counts them as hits
-	emptied         atomic.Int64
+	hits            [16]count // by version, so that not all callers write to one place
+	misses, emptied atomic.Int64
 
 	mu      sync.Mutex          // who holds it may change items and live
 	watch   *Watch              // that may make it live; nil: none
 	pending map[string]*pending // keys that are being fetched
+}
+
+// count has a cache line of its own.
+type count struct {
+	atomic.Int64
+
+	_ [56]byte
 }
 
 // pending is a key that is being fetched.
@@ -109,35 +119,32 @@ type pending struct {
 
 // New returns a cache of so many bytes, those of its own structures included, about.
 func New(size int64) *Cache {
-	c := &Cache{hits: stats.NewCounter(), pending: map[string]*pending{}}
+	c := &Cache{pending: map[string]*pending{}}
 	c.items = otter.Must(&otter.Options[string, *entry]{
 		MaximumWeight: uint64(max(size, 1)),
 		Weigher:       func(_ string, e *entry) uint32 { return e.size },
-		StatsRecorder: c.hits,
 		Executor:      func(f func()) { f() },
 	})
 	return c
 }
 
 // Get returns an item that is kept. It belongs to the caller.
-func (c *Cache) Get(key string) (Item, bool) {
+func (c *Cache) Get(key string) (i Item, ok bool) {
 	if c == nil {
-		return Item{}, false
+		return i, false
 	}
-	if !c.live.Load() {
+	var e *entry
+	if c.live.Load() {
+		e, ok = c.items.GetIfPresent(key)
+	}
+	if !ok || e.over(time.Now()) {
 		c.misses.Add(1)
-		return Item{}, false
+		return i, false
 	}
-	e, ok := c.items.GetIfPresent(key)
-	switch {
-	case !ok:
-		c.misses.Add(1)
-		return Item{}, false
-	case e.over(time.Now()):
-		c.refused.Add(1)
-		return Item{}, false
-	}
-	return e.clone(), true
+	c.hits[e.Version%uint64(len(c.hits))].Add(1)
+	i = e.Item
+	i.own()
+	return i, true
 }
 
 // Stats are counts since New, and what is there now.
@@ -153,15 +160,17 @@ func (c *Cache) Stats() Stats {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	refused := c.refused.Load()
-	return Stats{
-		Hits:    max(0, int64(c.hits.Snapshot().Hits)-refused), //nolint:gosec // it counts from 0
-		Misses:  c.misses.Load() + refused,
+	s := Stats{
+		Misses:  c.misses.Load(),
 		Emptied: c.emptied.Load(),
 		Items:   int64(c.items.EstimatedSize()),
 		Bytes:   int64(c.items.WeightedSize()), //nolint:gosec // no more than an int64 of New
 		Live:    c.live.Load(),
 	}
+	for i := range c.hits {
+		s.Hits += c.hits[i].Load()
+	}
+	return s
 }
 
 // Told takes notice that a caller was told of a version of a key: no older one is kept.
