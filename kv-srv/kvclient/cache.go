@@ -22,9 +22,10 @@ import (
 // back, and a Get sees each write of the same Client that has ended before it, also one that
 // failed and may have been done. That there is no item is not kept.
 //
-// An Item belongs to who gets it: Get copies value and metadata. Whoever has the Client
-// gets what it keeps, whatever ctx says about who asks. A backend that cannot watch,
-// memcached, has every Get ask the service.
+// Value and Metadata of an Item are shared by all who get it: they must not be changed.
+// What is appended to a Value is no change, since that copies it. Whoever has the Client
+// gets what it keeps, whatever ctx says about who asks. With a backend that cannot watch,
+// memcached, every Get asks the service.
 func WithCache(bytes int64) Option {
 	return func(c *Client) { c.near = near.New(bytes) }
 }

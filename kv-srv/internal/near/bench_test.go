@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkHit reads what is kept, with the copy that its caller gets.
+// BenchmarkHit reads what is kept, of every size in the same time.
 func BenchmarkHit(b *testing.B) {
 	for _, size := range []int{0, 100, 4 << 10, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -7,7 +7,9 @@
 package near
 
 import (
+	"bytes"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,16 +33,10 @@ type Item struct {
 	Metadata map[string]string
 }
 
-// own makes i share nothing with what it was copied from, and no larger than it must be.
-func (i *Item) own() {
-	if i.Value != nil {
-		value := make([]byte, len(i.Value))
-		copy(value, i.Value)
-		i.Value = value
-	}
-	if i.Metadata != nil {
-		i.Metadata = maps.Clone(i.Metadata)
-	}
+// clone shares nothing with i, and is no larger than it must be: its value has no room.
+func (i Item) clone() Item {
+	i.Key, i.Value, i.Metadata = strings.Clone(i.Key), slices.Clip(bytes.Clone(i.Value)), maps.Clone(i.Metadata)
+	return i
 }
 
 // What is taken beside the bytes of keys, values and metadata, about: by an item, by
@@ -74,8 +70,7 @@ type entry struct {
 // newEntry keeps an item no longer than Bound by any clock: the monotonic one stands
 // still with a machine that sleeps, and the other one may be set back.
 func newEntry(i Item, since time.Time) *entry {
-	i.own()
-	i.Key = strings.Clone(i.Key)
+	i = i.clone()
 	end := since.Add(Bound)
 	if !i.Expires.IsZero() && i.Expires.Before(end.Round(0)) {
 		end = i.Expires
@@ -128,7 +123,8 @@ func New(size int64) *Cache {
 	return c
 }
 
-// Get returns an item that is kept. It belongs to the caller.
+// Get returns an item that is kept. Its value and metadata are those of all who get it:
+// nobody may change them. A value that is appended to is copied.
 func (c *Cache) Get(key string) (i Item, ok bool) {
 	if c == nil {
 		return i, false
@@ -142,9 +138,7 @@ func (c *Cache) Get(key string) (i Item, ok bool) {
 		return i, false
 	}
 	c.hits[e.Version%uint64(len(c.hits))].Add(1)
-	i = e.Item
-	i.own()
-	return i, true
+	return e.Item, true
 }
 
 // Stats are counts since New, and what is there now.

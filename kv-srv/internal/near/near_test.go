@@ -209,23 +209,27 @@ func TestExpires(t *testing.T) {
 	})
 }
 
-// TestOwned: nobody can change what is kept.
+// TestOwned: who gave an item may change it, and who gets one may append to its value.
 func TestOwned(t *testing.T) {
 	c, w := live(1 << 20)
 	want := near.Item{Key: "k", Version: 1, Value: []byte("value"), Metadata: map[string]string{"a": "b"}}
 	given := near.Item{Key: "k", Version: 1, Value: []byte("value"), Metadata: map[string]string{"a": "b"}}
 	spoil := func(i near.Item) {
-		_ = append(i.Value[:0], "spoil"...)
+		copy(i.Value, "spoil")
 		i.Metadata["a"] = "spoilt"
 	}
 	check := func(from string) {
 		t.Helper()
-		for range 2 {
+		var appended [2][]byte
+		for n := range appended {
 			got, _ := c.Get("k")
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("after %s (-want +got):\n%s", from, diff)
 			}
-			spoil(got)
+			appended[n] = append(got.Value, byte('0'+n))
+		}
+		if got := string(appended[0]); got != string(want.Value)+"0" {
+			t.Errorf("after %s: what one caller has appended is %q, after another one has", from, got)
 		}
 	}
 	c.Fetch("k").Done(given)
