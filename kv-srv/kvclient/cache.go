@@ -9,9 +9,10 @@ import (
 	"github.com/micro/platform/kv-srv/internal/near"
 )
 
-// WithCache keeps items that Get and BatchGet have returned in memory, up to so many bytes
-// with all that it takes to keep them, and answers from there. The first Get begins a watch
-// of the whole namespace, which Close ends, and which the client must be allowed to make.
+// WithCache keeps items that Get, BatchGet and GetOrFill have read in memory, up to so many
+// bytes with all that it takes to keep them, and answers from there. The first of these
+// calls begins a watch of the whole namespace, which Close ends, and which the client must
+// be allowed to make.
 //
 // A change by others is seen as soon as the watch delivers it, usually within
 // milliseconds, and never later than 30 seconds after it was made. A watch that breaks or
@@ -20,7 +21,8 @@ import (
 //
 // What a Client has returned or written it never takes back: of one key, versions do not go
 // back, and a Get sees each write of the same Client that has ended before it, also one that
-// failed and may have been done. That there is no item is not kept.
+// failed and may have been done. GetOrFill alone may be behind, where it shares a call that
+// was begun before. That there is no item is not kept.
 //
 // Value and Metadata of an Item are shared by all who get it: they must not be changed.
 // What is appended to a Value is no change, since that copies it. Whoever has the Client
@@ -115,8 +117,7 @@ func (f *follower) start(c *Client) {
 
 // watch yields the changes of all items until it breaks.
 func (f *follower) watch(ctx context.Context, c *Client) iter.Seq[near.Event] {
-	watched := *c
-	watched.near = nil // which takes the events from here
+	watched := &Client{client: c.client, namespace: c.namespace, opts: c.opts} // near takes the events from here
 	return func(yield func(near.Event) bool) {
 		for e, err := range watched.Watch(ctx, "", WithProgress()) {
 			if err != nil {

@@ -184,6 +184,41 @@ func TestCacheBatchGet(t *testing.T) {
 	}
 }
 
+// TestCacheGetOrFill: what GetOrFill has read is kept, for Get as well, unless it is stale.
+func TestCacheGetOrFill(t *testing.T) {
+	p := hosttest.Run(t, nil, kvserver.Service())
+	kv, other, ctx := cached(t, p.Client), kvclient.New(p.Client), t.Context()
+	put(t, other, "warm", "")
+	warm(t, kv, "warm")
+	fills := 0
+	get := func(opts ...kvclient.FillOption) string {
+		t.Helper()
+		fill := func(context.Context) ([]byte, error) { fills++; return fmt.Append(nil, "fill ", fills), nil }
+		failure := errors.New("not set")
+		item, err := kv.GetOrFill(ctx, "k", fill, append(opts, kvclient.TTL(time.Hour), kvclient.SaveFailure(&failure))...)
+		if err != nil || failure != nil {
+			t.Fatal(err, failure)
+		}
+		return string(item.Value)
+	}
+	misses := func() int64 { return kv.CacheStats().Misses }
+	for range 2 { // filled, read
+		if got := get(); got != "fill 1" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	before := misses()
+	version(t, kv, "k")
+	if got := get(); got != "fill 1" || misses() != before {
+		t.Errorf("got %q, %d more misses, want what is kept", got, misses()-before)
+	}
+	if got := get(kvclient.Stale(2 * time.Hour)); got != "fill 2" {
+		t.Errorf("got %q although it is stale", got)
+	}
+	put(t, other, "k", "other")
+	until(t, "the other's write is seen", func() bool { return get() == "other" })
+}
+
 // holding is a client whose Gets of one key are answered, and then held back.
 type holding struct {
 	mu      sync.Mutex

@@ -34,6 +34,7 @@ type Client struct {
 	kv        kvpb.KVService
 	namespace string
 	opts      []client.CallOption
+	flights   flights
 
 	near   *near.Cache // nil: none
 	follow *follower   // keeps near

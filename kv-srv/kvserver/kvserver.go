@@ -3,6 +3,7 @@ package kvserver
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -31,5 +32,6 @@ func start(ctx context.Context, h *host.Host) error {
 	if _, err := h.Pages(pages); err != nil {
 		return err
 	}
-	return kvpb.RegisterKVHandler(h.Server(), handler.New(s, hot.New(time.Now, rand.Uint32)))
+	kv := handler.New(s, hot.New(time.Now, rand.Uint32), time.Now)
+	return errors.Join(h.Metrics().Register(leaseMetrics(kv)), kvpb.RegisterKVHandler(h.Server(), kv))
 }
