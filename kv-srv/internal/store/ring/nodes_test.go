@@ -58,11 +58,11 @@ func (n *node) end(t testing.TB) {
 		return
 	}
 	n.ended = true
-	if err := n.Store.Close(); err != nil {
-		t.Errorf("close %s: %v", n.name, err)
-	}
 	if err := n.port.Stop(); err != nil {
 		t.Errorf("stop %s: %v", n.name, err)
+	}
+	if err := n.Store.Close(); err != nil {
+		t.Errorf("close %s: %v", n.name, err)
 	}
 }
 
