@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,28 +200,45 @@ func TestStopped(t *testing.T) {
 	w.wantFinal()
 }
 
-// awakens reads at a node that has just gone on: old data is worse than no answer.
+// awakens reads for a while at a node that has just gone on: no answer is better than
+// an old one.
 func (l *load) awakens(p *process) {
 	d := l.cluster.door(p)
-	answers := 0
-	for _, e := range l.ledger.entries[:min(1000, len(l.ledger.entries))] {
-		ctx, cancel := context.WithTimeout(l.cluster.t.Context(), attempt)
-		g := e.look()
-		item, err := d.grpc.Get(ctx, e.key)
-		cancel()
-		switch {
-		case err == nil:
-			l.check(e.saw(g, &item))
-			answers++
-		case errors.Is(err, kvclient.ErrNotFound):
-			l.check(e.saw(g, nil))
-			answers++
-		case !errors.Is(err, kvclient.ErrUnavailable):
-			l.check(err)
-		}
+	var answers, failures atomic.Int64
+	var group sync.WaitGroup
+	begin := time.Now()
+	for r := range readers {
+		group.Go(func() {
+			for i := r; time.Since(begin) < 3*time.Second; i += readers {
+				e := l.ledger.entries[i%len(l.ledger.entries)]
+				if l.glance(d, e) {
+					answers.Add(1)
+				} else {
+					failures.Add(1)
+				}
+			}
+		})
 	}
-	l.cluster.logf("went on: %d of 1000 reads there were answered", answers)
+	group.Wait()
+	l.cluster.logf("went on: %d reads there were answered, %d were not", answers.Load(), failures.Load())
 	l.report()
+}
+
+// glance reads a key at one node, and tells whether that answered.
+func (l *load) glance(d *door, e *entry) bool {
+	ctx, cancel := context.WithTimeout(l.cluster.t.Context(), attempt)
+	defer cancel()
+	g := e.look()
+	item, err := d.grpc.Get(ctx, e.key)
+	switch {
+	case err == nil:
+		l.check(e.saw(g, &item))
+	case errors.Is(err, kvclient.ErrNotFound):
+		l.check(e.saw(g, nil))
+	case !errors.Is(err, kvclient.ErrUnavailable):
+		l.check(err)
+	}
+	return answered(err)
 }
 
 // wait lets time pass.
