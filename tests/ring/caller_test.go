@@ -17,10 +17,16 @@ import (
 const (
 	attempt = 5 * time.Second // a call has at one node
 	grudge  = 2 * time.Second // that a caller leaves a node alone which has failed it
+
+	// breath is how long a caller waits before it calls again. The connections of a
+	// process that is killed end one after the other: that to the caller may be the first,
+	// and that to the node which it tries next the last.
+	breath = 50 * time.Millisecond
 )
 
 // A caller calls as an application does that knows the addresses of all nodes: one of
-// them, and if that fails another one, once. One goroutine uses it.
+// them, and if that fails another one, once, which it takes from those that live. One
+// goroutine uses it.
 type caller struct {
 	cluster *cluster
 	seen    *record
@@ -37,18 +43,20 @@ func (c *cluster) caller(grpc bool, seen *record) *caller {
 // with.
 func (c *caller) do(name string, call func(context.Context, *kvclient.Client) error) (tries int, err error) {
 	begin := time.Now()
-	first := c.pick("")
+	first := c.pick(c.cluster.known())
 	if err = c.try(first, call); answered(err) {
-		c.seen.answer(name, time.Since(begin), nil)
+		c.seen.answer(name, time.Since(begin))
 		return 1, err
 	}
 	why := fmt.Errorf("at %s: %w", first.address, err)
+	c.seen.retry(why, first.excused.Load())
 	if !errors.Is(err, kvclient.ErrUnavailable) { // there is no other excuse
 		c.seen.problem("%s %v", name, why)
 	}
-	second := c.pick(first.address)
+	pause(context.WithoutCancel(c.cluster.t.Context()), breath)
+	second := c.pick(c.cluster.others(first.address))
 	if err = c.try(second, call); answered(err) {
-		c.seen.answer(name, time.Since(begin), why)
+		c.seen.answer(name, time.Since(begin))
 		return 2, err
 	}
 	c.seen.problem("%s failed twice, in %v: %v; at %s: %v", name, time.Since(begin), why, second.address, err)
@@ -78,12 +86,9 @@ func (c *caller) try(d *door, call func(context.Context, *kvclient.Client) error
 	return err
 }
 
-// pick takes any node but one, if there are others, and of these none that has just failed.
-func (c *caller) pick(not string) *door {
-	doors := c.cluster.known()
-	if len(doors) > 1 {
-		doors = slices.DeleteFunc(doors, func(d *door) bool { return d.address == not })
-	}
+// pick takes any of some nodes, and of these none that has just failed, if there are
+// others.
+func (c *caller) pick(doors []*door) *door {
 	rand.Shuffle(len(doors), func(i, j int) { doors[i], doors[j] = doors[j], doors[i] })
 	for _, d := range doors {
 		if time.Since(c.failed[d.address]) > grudge {
@@ -93,13 +98,28 @@ func (c *caller) pick(not string) *door {
 	return slices.MinFunc(doors, func(a, b *door) int { return c.failed[a.address].Compare(c.failed[b.address]) })
 }
 
+// others are the nodes that are there to answer, but one if there is another: to find
+// nobody at an address is no second call.
+func (c *cluster) others(not string) []*door {
+	doors := c.known()
+	for _, unfit := range []func(*door) bool{
+		func(d *door) bool { return d.excused.Load() },
+		func(d *door) bool { return d.address == not },
+	} {
+		if fit := slices.DeleteFunc(slices.Clone(doors), unfit); len(fit) > 0 {
+			doors = fit
+		}
+	}
+	return doors
+}
+
 // A record is what callers saw. Its methods may be called at once.
 type record struct {
 	mu       sync.Mutex
 	begin    time.Time
 	answers  map[string]int
-	retried  int       // calls that were answered at the second node
-	last     time.Time // when one of them was
+	retried  int       // calls that one node was not enough for
+	last     time.Time // when such a node lived
 	slowest  time.Duration
 	slow     string
 	problems []string // the first of them
@@ -111,18 +131,27 @@ func newRecord() *record {
 	return &record{begin: time.Now(), answers: map[string]int{}, reasons: map[string]int{}}
 }
 
-func (r *record) answer(name string, took time.Duration, retried error) {
+func (r *record) answer(name string, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answers[name]++
 	if took > r.slowest {
 		r.slowest, r.slow = took, name
 	}
-	if retried != nil {
-		r.retried++
+}
+
+// retry notes a call that one node was not enough for. Excused tells that it was away.
+func (r *record) retry(why error, excused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retried++
+	what := kind(why)
+	if excused {
+		what = "a node that was away: " + what
+	} else {
 		r.last = time.Now()
-		r.reasons[kind(retried)]++
 	}
+	r.reasons[what]++
 }
 
 // kind is an error without what is of one call alone.
@@ -145,7 +174,8 @@ func (r *record) problem(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Sprintf("%8.3fs ", time.Since(r.begin).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// lastRetry is how long after a moment a call still needed a second node; 0: none did.
+// lastRetry is how long after a moment a node that lives was not enough for a call; 0: it
+// always was.
 func (r *record) lastRetry(since time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,7 +190,7 @@ func (r *record) String() string {
 	for _, name := range slices.Sorted(maps.Keys(r.answers)) {
 		fmt.Fprintf(&b, "%s %d, ", name, r.answers[name])
 	}
-	fmt.Fprintf(&b, "%d of them at the second node, the slowest in %v (%s)", r.retried, r.slowest.Round(time.Millisecond), r.slow)
+	fmt.Fprintf(&b, "%d of them called twice, the slowest in %v (%s)", r.retried, r.slowest.Round(time.Millisecond), r.slow)
 	for _, why := range slices.Sorted(maps.Keys(r.reasons)) {
 		fmt.Fprintf(&b, "\n\t%d x %s", r.reasons[why], why)
 	}

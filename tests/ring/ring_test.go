@@ -82,7 +82,7 @@ func TestKilled(t *testing.T) {
 	swept := l.sweep("killed")
 	c.settle("killed")
 	l.last(2000)
-	c.logf("killed: the last call that needed a second node ended after %v, all keys were read after %v",
+	c.logf("killed: nodes that live answered every call after %v, all keys were read after %v",
 		l.seen.lastRetry(killed).Round(time.Millisecond), swept.Round(time.Millisecond))
 	l.report()
 
@@ -193,7 +193,7 @@ func TestStopped(t *testing.T) {
 	p.goOn()
 	l.awakens(p)
 	c.settle("went on")
-	c.logf("went on: the last call that needed a second node ended after %v", l.seen.lastRetry(begin).Round(time.Millisecond))
+	c.logf("went on: nodes that live answered every call after %v", l.seen.lastRetry(begin).Round(time.Millisecond))
 	l.last(1000)
 	l.stop()
 	l.verify()

@@ -22,6 +22,7 @@ type watcher struct {
 	mu     sync.Mutex
 	items  map[string]uint64 // key to version
 	last   uint64            // version to go on from; 0: list again
+	which  string            // what told of it
 	events int
 	lists  int
 	lost   map[string]int // why it had to begin again
@@ -51,7 +52,7 @@ func (c *cluster) watch(seen *record, at *door) *watcher {
 
 func (w *watcher) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		d := w.at.pick("")
+		d := w.at.pick(w.at.cluster.known())
 		err := w.begin(ctx, d.grpc)
 		if err == nil {
 			err = w.read(ctx, d.grpc)
@@ -94,7 +95,7 @@ func (w *watcher) begin(ctx context.Context, kv *kvclient.Client) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.items, w.last = items, version
+	w.items, w.last, w.which = items, version, "list"
 	w.lists++
 	return nil
 }
@@ -123,16 +124,16 @@ func (w *watcher) take(e kvclient.Event) {
 	defer w.mu.Unlock()
 	if e.Type == kvclient.EventProgress {
 		if e.Version < w.last {
-			w.seen.problem("watch: progress to %d after %d", e.Version, w.last)
+			w.seen.problem("watch: progress to %d after %d (%s)", e.Version, w.last, w.which)
 		}
-		w.last = e.Version
+		w.last, w.which = e.Version, "progress"
 		return
 	}
 	w.events++
 	if e.Version <= w.last {
-		w.seen.problem("watch: %v of %q has version %d, after %d", e.Type, e.Item.Key, e.Version, w.last)
+		w.seen.problem("watch: %v of %q has version %d, after %d (%s)", e.Type, e.Item.Key, e.Version, w.last, w.which)
 	}
-	w.last = e.Version
+	w.last, w.which = e.Version, fmt.Sprintf("%v of %q", e.Type, e.Item.Key)
 	if e.Type == kvclient.EventPut {
 		w.items[e.Item.Key] = e.Item.Version
 	} else {
