@@ -162,7 +162,7 @@ func (p *process) end() {
 	}
 	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
 		if i := bytes.Index(log, []byte(bad)); i >= 0 {
-			p.t.Errorf("%s wrote:\n%s", p.address, log[i:min(len(log), i+8<<10)])
+			p.t.Errorf("%s wrote:\n%s", p.address, log[i:min(len(log), i+4<<10)])
 		}
 	}
 	if p.t.Failed() {
@@ -170,9 +170,15 @@ func (p *process) end() {
 	}
 }
 
+// tail returns the last lines that a logger wrote.
 func tail(log []byte, lines int) string {
-	all := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	var all []string
+	for line := range strings.Lines(string(log)) {
+		if strings.HasPrefix(line, "{") {
+			all = append(all, line)
+		}
+	}
+	return strings.Join(all[max(0, len(all)-lines):], "")
 }
 
 // ready tells whether the process says that it can be called.
