@@ -262,6 +262,9 @@ func start(ctx context.Context, s Service, h *Host) error {
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
+	for _, f := range h.onListen {
+		f(h.port.Advertised())
+	}
 	return nil
 }
 

@@ -21,6 +21,9 @@ const (
 	// end of the lease, after a pause that grows from the first to the last.
 	firstPause = 20 * time.Millisecond
 	lastPause  = 200 * time.Millisecond
+
+	// answerTime is left of a deadline to tell who waits that it is over, at most.
+	answerTime = 100 * time.Millisecond
 )
 
 // Leases returns what was counted of leases and of those who wait for them. A store that
@@ -68,11 +71,12 @@ type answer struct {
 // getLeased is Get with a lease.
 func (h *Handler) getLeased(ctx context.Context, l leasing, rsp *kvpb.GetResponse) error {
 	a, err := h.try(ctx, l)
-	for err == nil && !a.done {
-		a, err = h.wait(ctx, l)
+	err = refusal(ctx, err)
+	if err == nil && !a.done {
+		a, err = h.await(ctx, l)
 	}
 	if err != nil {
-		return refusal(ctx, err)
+		return err
 	}
 	if a.item.Version != 0 {
 		rsp.Item = itemProto(a.item)
@@ -123,6 +127,20 @@ func (h *Handler) take(ctx context.Context, l leasing) (bool, error) {
 		}
 	}
 	return h.leases.Take(l.namespace, l.key, l.lease), nil
+}
+
+// await waits for an answer. It gives up a little before the caller does, who so hears of it.
+// Its error is one for the caller.
+func (h *Handler) await(ctx context.Context, l leasing) (a answer, err error) {
+	patient, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok {
+		patient, cancel = context.WithDeadline(ctx, end.Add(-min(answerTime, time.Until(end)/10)))
+	}
+	defer cancel()
+	for err == nil && !a.done {
+		a, err = h.wait(patient, l)
+	}
+	return a, refusal(patient, err)
 }
 
 // wait waits until the key is written to, or it is this caller's turn and try has an answer.

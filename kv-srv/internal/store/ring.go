@@ -25,8 +25,7 @@ const (
 
 // Node is one process of a Ring.
 type Node struct {
-	Name      string
-	Address   string // host:port
+	Name      string // host:port, where other nodes reach it
 	State     NodeState
 	Share     float64 // of all keys that it answers for, from 0 to 1
 	Keys      int64   // items that it answers for

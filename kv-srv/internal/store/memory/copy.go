@@ -54,9 +54,9 @@ func (s *Store) lookAgain(namespace, key string) store.Item {
 // case, and its version known: see Version. A deletion leaves a tombstone as long as
 // there is room for it. store.ErrFull means that nothing was changed.
 func (s *Store) Apply(c Copy) (bool, error) {
-	s.Advance(c.Item.Version)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.Advance(c.Item.Version) // no earlier, so that feeds find the change
 	n := name{c.Namespace, c.Item.Key}
 	at := place{namespace: n.namespace, key: n.key, entry: s.table.find(n), request: c.Request, now: s.now()}
 	if _, known := s.requests.find(at.request, at.now); known {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,34 +149,55 @@ func TestApplyFull(t *testing.T) {
 }
 
 func TestApplyPastItsTime(t *testing.T) {
-	clock := newClock()
-	s := openNode(t, memory.Options{Now: clock.now})
-	mustApply(t, s, put("a", 10), true)
-	ended := put("a", 11)
-	ended.Item.Expires = clock.now()
-	mustApply(t, s, ended, true)
-	if got := copies(s); len(got) != 0 {
-		t.Fatalf("got %+v after an item past its time", got)
-	}
-	ending := put("a", 12)
-	ending.Item.Expires = clock.now().Add(time.Minute)
-	mustApply(t, s, ending, true)
-	clock.advance(time.Hour)
-	if s.Digest(slotOf("ns", "a")) != 0 || len(copies(s)) != 0 {
-		t.Error("an item past its time is shown")
-	}
-	mustApply(t, s, put("a", 11), false)
-	mustApply(t, s, put("a", 13), true)
-	ending.Item.Version = 14
-	ending.Item.Expires = clock.now().Add(time.Minute)
-	mustApply(t, s, ending, true)
-	clock.advance(time.Hour)
-	if item, _, _ := s.Look("ns", "a", request.Name{}); item.Version != 0 {
-		t.Errorf("Look finds an item past its time: %+v", item)
-	}
-	if st := s.Stats(); st.Items != 0 || st.Expired != 2 {
-		t.Errorf("after Look at an item past its time: %+v", st)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := openNode(t, memory.Options{})
+		mustApply(t, s, put("a", 10), true)
+		ended := put("a", 11)
+		ended.Item.Expires = time.Now()
+		mustApply(t, s, ended, true)
+		if got := copies(s); len(got) != 0 {
+			t.Fatalf("got %+v after an item past its time", got)
+		}
+		mustApply(t, s, ending("a", 12), true)
+		time.Sleep(untilEnded)
+		if s.Digest(slotOf("ns", "a")) != 0 || len(copies(s)) != 0 {
+			t.Error("an item past its time is shown")
+		}
+		mustApply(t, s, put("a", 11), false)
+		mustApply(t, s, put("a", 13), true)
+		mustApply(t, s, ending("a", 14), true)
+		time.Sleep(untilEnded)
+		if item, _, _ := s.Look("ns", "a", request.Name{}); item.Version != 0 {
+			t.Errorf("Look finds an item past its time: %+v", item)
+		}
+		if st := s.Stats(); st.Items != 0 || st.Expired != 2 {
+			t.Errorf("after Look at an item past its time: %+v", st)
+		}
+	})
+}
+
+// TestApplyFullPastItsTime: the item that a copy takes the place of is not what makes
+// room for it.
+func TestApplyFullPastItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openNode(t, memory.Options{MaxBytes: small})
+		mustApply(t, s, ending("a", 1), true)
+		fill(t, s, "ns", "", 0)
+		time.Sleep(untilEnded)
+		large := put("a", 2)
+		large.Item.Value = make([]byte, 10_000)
+		if applied, err := s.Apply(large); applied || !errors.Is(err, store.ErrFull) {
+			t.Fatalf("Apply in a full store: got %t, %v, want %v", applied, err, store.ErrFull)
+		}
+		if got := s.Stats().Expired; got != 0 {
+			t.Fatalf("for nothing %d items expired", got)
+		}
+		mustApply(t, s, put("a", 2), true)
+		if item, err := s.Get(t.Context(), "ns", "a"); err != nil || item.Version != 2 {
+			t.Fatalf("Get: got version %d, %v, want 2", item.Version, err)
+		}
+		wantBounded(t, s)
+	})
 }
 
 func TestSlot(t *testing.T) {

@@ -61,8 +61,9 @@ func (f *feed) changed(c *change) {
 // known: of several, the largest counts. The events are valid until emit returns.
 //
 // It is for a store with Slots, whose owner calls Apply between Begin and End with
-// versions of its own. A copy from elsewhere is emitted only if the feed has not passed
-// its version. has is called under locks of the store.
+// versions of its own. A copy from elsewhere is emitted only if no feed could have passed
+// its version, as none can one that is larger than all known. has is called under locks
+// of the store.
 //
 // Feed returns when ctx is done (its error), the store is closed (watching.ErrClosed), or
 // emit fails (that error), with store.ErrCompacted if the changes after from are gone or

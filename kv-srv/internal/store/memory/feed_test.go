@@ -20,39 +20,62 @@ import (
 )
 
 func TestFeedWaitsForVersionsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openNode(t, memory.Options{})
+		from := s.Version()
+		f := startFeed(t, s, "ns", from, all)
+		if e := f.next(t); len(e.events) != 0 || e.upTo < from {
+			t.Fatalf("first: got %+v, want no events", e)
+		}
+		first, second, third, fourth := s.Begin(), s.Begin(), s.Begin(), s.Begin()
+		mustApply(t, s, put("b", second), true)
+		s.End(second)
+		f.want <- second
+		synctest.Wait()
+		select {
+		case e := <-f.emits:
+			t.Fatalf("emitted past version %d, which is under way: %+v", first, e)
+		default:
+		}
+		mustApply(t, s, put("a", first), true)
+		s.End(first)
+		e := f.next(t)
+		if len(e.events) != 2 || e.events[0].Item.Key != "a" || e.events[1].Item.Key != "b" {
+			t.Fatalf("got %+v, want a and b", e.events)
+		}
+		if e.upTo != third-1 {
+			t.Fatalf("emitted up to %d, and %d is under way", e.upTo, third)
+		}
+		mustApply(t, s, put("c", third), true)
+		mustApply(t, s, put("d", fourth), true)
+		for _, version := range []uint64{third, fourth} {
+			s.End(version)
+			if e := f.next(t); len(e.events) != 1 || e.events[0].Version != version {
+				t.Errorf("got %+v, want version %d", e, version)
+			}
+		}
+		failed := s.Begin()
+		f.want <- failed
+		synctest.Wait()
+		s.End(failed)
+		if e := f.next(t); len(e.events) != 0 || e.upTo < failed {
+			t.Errorf("wanted %d: got %+v", failed, e)
+		}
+	})
+}
+
+// TestFeedOfForeignVersions: the copies of another node's reach a feed as well, if they
+// are the latest.
+func TestFeedOfForeignVersions(t *testing.T) {
 	s := openNode(t, memory.Options{})
 	from := s.Version()
 	f := startFeed(t, s, "ns", from, all)
-	if e := f.next(t); len(e.events) != 0 || e.upTo < from {
-		t.Fatalf("first: got %+v, want no events", e)
-	}
-	first, second, third := s.Begin(), s.Begin(), s.Begin()
-	mustApply(t, s, put("b", second), true)
-	s.End(second)
-	f.want <- second
-	select {
-	case e := <-f.emits:
-		t.Fatalf("emitted past version %d, which is under way: %+v", first, e)
-	case <-time.After(20 * time.Millisecond):
-	}
-	mustApply(t, s, put("a", first), true)
-	s.End(first)
-	var got []string
-	for len(got) < 2 {
-		e := f.next(t)
-		if e.upTo >= third {
-			t.Fatalf("emitted up to %d, and %d is under way", e.upTo, third)
+	f.next(t)
+	for i := range uint64(100) {
+		mustApply(t, s, put("a", from+10*i+10), true)
+		if e := f.next(t); len(e.events) != 1 || e.events[0].Version != from+10*i+10 || e.upTo < e.events[0].Version {
+			t.Fatalf("got %+v, want version %d", e, from+10*i+10)
 		}
-		for _, event := range e.events {
-			got = append(got, event.Item.Key)
-		}
-	}
-	if got[0] != "a" || got[1] != "b" {
-		t.Errorf("got %q, want a and b", got)
-	}
-	f.want <- third
-	s.End(third) // it failed
-	for f.next(t).upTo < third {
 	}
 }
 
@@ -141,6 +164,90 @@ func TestFeedReplays(t *testing.T) {
 	}
 }
 
+// TestFeedOfEqualVersions: a batch that ends between the copies of several nodes leaves
+// none out.
+func TestFeedOfEqualVersions(t *testing.T) {
+	s := openNode(t, memory.Options{})
+	from := s.Version()
+	for i := range uint64(300) {
+		mustApply(t, s, put(strconv.FormatUint(i, 10), from+1+min(i, 253)), true)
+	}
+	f := startFeed(t, s, "ns", from, all)
+	if e := f.next(t); len(e.events) != 253 || e.upTo != from+253 {
+		t.Fatalf("first: got %d events up to %d, want 253 up to %d", len(e.events), e.upTo, from+253)
+	}
+}
+
+func TestFeedFromAhead(t *testing.T) {
+	s := openNode(t, memory.Options{})
+	from := s.Version() + 1_000_000
+	f := startFeed(t, s, "ns", from, all)
+	if e := f.next(t); e.upTo < from {
+		t.Fatalf("from %d: got %+v", from, e)
+	}
+	if version := s.Begin(); version <= from {
+		t.Errorf("Begin returns %d after a feed from %d", version, from)
+	}
+}
+
+// TestFeedAfterOldCopies: copies from before the store was there do not make its history
+// look longer than it is.
+func TestFeedAfterOldCopies(t *testing.T) {
+	s := openNode(t, memory.Options{MaxBytes: small})
+	for i := range uint64(200) {
+		mustApply(t, s, put("old/"+strconv.FormatUint(i, 10), 1000-i), true)
+	}
+	for i := range 2000 {
+		write(t, s, put(strconv.Itoa(i%10), 0))
+		err := s.Feed(t.Context(), "ns", 900, all, nil, func([]store.Event, uint64) error { return errors.New("emitted") })
+		if !errors.Is(err, store.ErrCompacted) {
+			t.Fatalf("after %d writes: got %v, want %v", i, err, store.ErrCompacted)
+		}
+	}
+}
+
+// TestFeedsLeaveNothing: what a feed has made and takes goes when it has ended.
+func TestFeedsLeaveNothing(t *testing.T) {
+	s := openNode(t, memory.Options{MaxBytes: small})
+	stop := errors.New("stop")
+	for i := range 10_000 {
+		err := s.Feed(t.Context(), "ns-"+strconv.Itoa(i), s.Version(), all, nil, func([]store.Event, uint64) error { return stop })
+		if !errors.Is(err, stop) {
+			t.Fatalf("feed %d: got %v, want %v", i, err, stop)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := openNode(t, memory.Options{})
+		version, before := s.Begin(), heap()
+		for range 100 {
+			waitInVain(t, s, version)
+		}
+		if grown := heap() - before; grown > 50*vain {
+			t.Errorf("100 feeds that waited leave %d bytes", grown)
+		}
+		s.End(version)
+	})
+}
+
+const vain = 1 << 20
+
+// waitInVain runs a feed, which holds much, until it waits for a version.
+func waitInVain(t *testing.T, s *memory.Store, version uint64) {
+	t.Helper()
+	much, want, result := make([]byte, vain), make(chan uint64, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	want <- version
+	go func() {
+		has := func(slot int) bool { return much[slot] == 0 }
+		result <- s.Feed(ctx, "ns", version-1, has, want, func([]store.Event, uint64) error { return nil })
+	}()
+	synctest.Wait()
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
 func TestFeedEnds(t *testing.T) {
 	current := goleak.IgnoreCurrent()
 	clock := newClock()
@@ -191,7 +298,8 @@ func TestFeedEnds(t *testing.T) {
 
 func TestFeedLags(t *testing.T) {
 	s := openNode(t, memory.Options{MaxBytes: small})
-	f := startFeed(t, s, "ns", s.Version(), all) // nobody receives
+	f := startFeed(t, s, "ns", s.Version(), all)
+	f.next(t) // nobody receives what follows
 	for i := range 10_000 {
 		write(t, s, put(strconv.Itoa(i%100), 0))
 	}

@@ -45,7 +45,8 @@ type Options struct {
 	Now func() time.Time
 
 	// Slots makes the store the part of a ring that one node keeps: all keys are
-	// divided into so many slots. 0: it is a store of its own.
+	// divided into so many slots. 0: it is a store of its own, in which the methods
+	// that are not those of store.Store, but for Stats, must not be called.
 	Slots int
 
 	// Hash comes with Slots, and is the same on all nodes: a key is in the slot of its

@@ -33,7 +33,9 @@ func (s *Store) Begin() uint64 {
 	defer v.mu.Unlock()
 	version := max(v.last.Load()+1, uint64(max(s.opts.Now().UnixMicro(), 0)))
 	v.last.Store(version)
-	v.underWay = append(v.underWay, version)
+	if v.underWay = append(v.underWay, version); len(v.underWay) == 1 {
+		v.tell()
+	}
 	return version
 }
 
@@ -48,15 +50,9 @@ func (s *Store) End(version uint64) {
 		return
 	}
 	v.underWay = slices.Delete(v.underWay, i, i+1)
-	if i > 0 || len(v.waiting) == 0 {
-		return
+	if i == 0 {
+		v.tell()
 	}
-	n, mark := 0, v.mark()
-	for ; n < len(v.waiting) && v.waiting[n].version <= mark; n++ {
-		v.waiting[n].feed.awaited = 0
-		v.waiting[n].feed.signal()
-	}
-	v.waiting = slices.Delete(v.waiting, 0, n)
 }
 
 // Version returns the last known version: of a change, from Begin or from Advance.
@@ -71,6 +67,7 @@ func (s *Store) Advance(version uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.last.Store(max(version, v.last.Load()))
+	v.tell()
 }
 
 // mark is the watermark: no version up to it is under way, nor ever will be. It never
@@ -82,14 +79,27 @@ func (v *versions) mark() uint64 {
 	return v.last.Load()
 }
 
+// tell signals the feeds that wait for a version which the watermark has reached.
+func (v *versions) tell() {
+	if len(v.waiting) == 0 {
+		return
+	}
+	n, mark := 0, v.mark()
+	for ; n < len(v.waiting) && v.waiting[n].version <= mark; n++ {
+		v.waiting[n].feed.awaited = 0
+		v.waiting[n].feed.signal()
+	}
+	v.waiting = slices.Delete(v.waiting, 0, n)
+}
+
 func (v *versions) watermark() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.mark()
 }
 
-// await signals a feed once the watermark has reached a version, which is known, or an
-// earlier one that the feed awaits, and returns where it is.
+// await signals a feed once the watermark has reached a version, or an earlier one that
+// the feed awaits, and returns where it is.
 func (v *versions) await(f *feed, version uint64) (mark uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -140,3 +150,6 @@ func (s *Store) settleVersion(version uint64) {
 		s.End(version)
 	}
 }
+
+// Watermark is a version up to which nothing is under way.
+func (s *Store) Watermark() uint64 { return s.versions.watermark() }

@@ -285,23 +285,21 @@ func (x FeedResponse_Event_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FeedResponse_Event_Kind.Descriptor instead.
 func (FeedResponse_Event_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25, 0, 0}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27, 0, 0}
 }
 
 // Member is a node as it has described itself.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name, which no other node has.
+	// Where it answers, host:port, which is its name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Where it answers, host:port.
-	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	// When its process started, in microseconds since 1970: a later process of the same
 	// name has a larger one.
-	Birth uint64 `protobuf:"varint,3,opt,name=birth,proto3" json:"birth,omitempty"`
+	Birth uint64 `protobuf:"varint,2,opt,name=birth,proto3" json:"birth,omitempty"`
 	// Grows with each change of the state, over processes, too.
-	Sequence uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// What it does.
-	State         State `protobuf:"varint,5,opt,name=state,proto3,enum=micro.ring.v1.State" json:"state,omitempty"`
+	State         State `protobuf:"varint,4,opt,name=state,proto3,enum=micro.ring.v1.State" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,13 +337,6 @@ func (*Member) Descriptor() ([]byte, []int) {
 func (x *Member) GetName() string {
 	if x != nil {
 		return x.Name
-	}
-	return ""
-}
-
-func (x *Member) GetAddress() string {
-	if x != nil {
-		return x.Address
 	}
 	return ""
 }
@@ -763,7 +754,9 @@ type Call struct {
 	// Gives an owner what it may not have.
 	Offer *Offer `protobuf:"bytes,11,opt,name=offer,proto3" json:"offer,omitempty"`
 	// Asks for what a node has under a key, be it its own or not.
-	Find          *Find `protobuf:"bytes,12,opt,name=find,proto3" json:"find,omitempty"`
+	Find *Find `protobuf:"bytes,12,opt,name=find,proto3" json:"find,omitempty"`
+	// Asks how far the versions of a node are.
+	Mark          *Mark `protobuf:"bytes,13,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -882,6 +875,13 @@ func (x *Call) GetFind() *Find {
 	return nil
 }
 
+func (x *Call) GetMark() *Mark {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
 // Answer is the answer to a call. One of its fields after the message is set, unless it
 // says why not.
 type Answer struct {
@@ -901,7 +901,9 @@ type Answer struct {
 	// Of a comparison: the slots that differ; of a fill: the entries that are wanted.
 	Numbers *Numbers `protobuf:"bytes,7,opt,name=numbers,proto3" json:"numbers,omitempty"`
 	// Of a lease: it was granted.
-	Granted       bool `protobuf:"varint,8,opt,name=granted,proto3" json:"granted,omitempty"`
+	Granted bool `protobuf:"varint,8,opt,name=granted,proto3" json:"granted,omitempty"`
+	// Of a mark.
+	Mark          *MarkAnswer `protobuf:"bytes,9,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +992,13 @@ func (x *Answer) GetGranted() bool {
 		return x.Granted
 	}
 	return false
+}
+
+func (x *Answer) GetMark() *MarkAnswer {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
 }
 
 // Record is an item, or that there is none any more.
@@ -2106,6 +2115,107 @@ func (x *Find) GetKey() string {
 	return ""
 }
 
+// Mark asks how far the versions of a node are.
+type Mark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A version that the node knows from then on.
+	Version       uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mark) Reset() {
+	*x = Mark{}
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mark) ProtoMessage() {}
+
+func (x *Mark) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mark.ProtoReflect.Descriptor instead.
+func (*Mark) Descriptor() ([]byte, []int) {
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Mark) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// MarkAnswer is how far the versions of a node are.
+type MarkAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The latest version that it knows.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Nothing up to this version is under way.
+	Watermark     uint64 `protobuf:"varint,2,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MarkAnswer) Reset() {
+	*x = MarkAnswer{}
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MarkAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MarkAnswer) ProtoMessage() {}
+
+func (x *MarkAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MarkAnswer.ProtoReflect.Descriptor instead.
+func (*MarkAnswer) Descriptor() ([]byte, []int) {
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MarkAnswer) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *MarkAnswer) GetWatermark() uint64 {
+	if x != nil {
+		return x.Watermark
+	}
+	return 0
+}
+
 // Numbers is some numbers.
 type Numbers struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2117,7 +2227,7 @@ type Numbers struct {
 
 func (x *Numbers) Reset() {
 	*x = Numbers{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2239,7 @@ func (x *Numbers) String() string {
 func (*Numbers) ProtoMessage() {}
 
 func (x *Numbers) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2252,7 @@ func (x *Numbers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Numbers.ProtoReflect.Descriptor instead.
 func (*Numbers) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{23}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Numbers) GetValues() []int32 {
@@ -2169,7 +2279,7 @@ type FeedRequest struct {
 
 func (x *FeedRequest) Reset() {
 	*x = FeedRequest{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2291,7 @@ func (x *FeedRequest) String() string {
 func (*FeedRequest) ProtoMessage() {}
 
 func (x *FeedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2304,7 @@ func (x *FeedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRequest.ProtoReflect.Descriptor instead.
 func (*FeedRequest) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{24}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FeedRequest) GetView() uint64 {
@@ -2238,7 +2348,7 @@ type FeedResponse struct {
 
 func (x *FeedResponse) Reset() {
 	*x = FeedResponse{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2360,7 @@ func (x *FeedResponse) String() string {
 func (*FeedResponse) ProtoMessage() {}
 
 func (x *FeedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2373,7 @@ func (x *FeedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedResponse.ProtoReflect.Descriptor instead.
 func (*FeedResponse) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FeedResponse) GetEvents() []*FeedResponse_Event {
@@ -2295,7 +2405,7 @@ type FiguresAnswer_Namespace struct {
 
 func (x *FiguresAnswer_Namespace) Reset() {
 	*x = FiguresAnswer_Namespace{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[28]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2417,7 @@ func (x *FiguresAnswer_Namespace) String() string {
 func (*FiguresAnswer_Namespace) ProtoMessage() {}
 
 func (x *FiguresAnswer_Namespace) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[28]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2469,7 @@ type FeedResponse_Event struct {
 
 func (x *FeedResponse_Event) Reset() {
 	*x = FeedResponse_Event{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[29]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2481,7 @@ func (x *FeedResponse_Event) String() string {
 func (*FeedResponse_Event) ProtoMessage() {}
 
 func (x *FeedResponse_Event) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[29]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2494,7 @@ func (x *FeedResponse_Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedResponse_Event.ProtoReflect.Descriptor instead.
 func (*FeedResponse_Event) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25, 0}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *FeedResponse_Event) GetKind() FeedResponse_Event_Kind {
@@ -2412,13 +2522,12 @@ var File_micro_ring_v1_ring_proto protoreflect.FileDescriptor
 
 const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\n" +
-	"\x18micro/ring/v1/ring.proto\x12\rmicro.ring.v1\x1a\x1egoogle/protobuf/duration.proto\"\x94\x01\n" +
+	"\x18micro/ring/v1/ring.proto\x12\rmicro.ring.v1\x1a\x1egoogle/protobuf/duration.proto\"z\n" +
 	"\x06Member\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05birth\x18\x03 \x01(\x04R\x05birth\x12\x1a\n" +
-	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12*\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x14.micro.ring.v1.StateR\x05state\";\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05birth\x18\x02 \x01(\x04R\x05birth\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12*\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x14.micro.ring.v1.StateR\x05state\";\n" +
 	"\tExclusion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x02\n" +
@@ -2440,7 +2549,7 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\vLinkRequest\x12)\n" +
 	"\x05calls\x18\x01 \x03(\v2\x13.micro.ring.v1.CallR\x05calls\"?\n" +
 	"\fLinkResponse\x12/\n" +
-	"\aanswers\x18\x01 \x03(\v2\x15.micro.ring.v1.AnswerR\aanswers\"\x8f\x04\n" +
+	"\aanswers\x18\x01 \x03(\v2\x15.micro.ring.v1.AnswerR\aanswers\"\xb8\x04\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12'\n" +
@@ -2454,7 +2563,8 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x04fill\x18\n" +
 	" \x01(\v2\x13.micro.ring.v1.FillR\x04fill\x12*\n" +
 	"\x05offer\x18\v \x01(\v2\x14.micro.ring.v1.OfferR\x05offer\x12'\n" +
-	"\x04find\x18\f \x01(\v2\x13.micro.ring.v1.FindR\x04find\"\xae\x04\n" +
+	"\x04find\x18\f \x01(\v2\x13.micro.ring.v1.FindR\x04find\x12'\n" +
+	"\x04mark\x18\r \x01(\v2\x13.micro.ring.v1.MarkR\x04mark\"\xdd\x04\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x127\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1d.micro.ring.v1.Answer.OutcomeR\aoutcome\x12\x18\n" +
@@ -2463,7 +2573,8 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x05items\x18\x05 \x01(\v2\x14.micro.ring.v1.ItemsR\x05items\x126\n" +
 	"\afigures\x18\x06 \x01(\v2\x1c.micro.ring.v1.FiguresAnswerR\afigures\x120\n" +
 	"\anumbers\x18\a \x01(\v2\x16.micro.ring.v1.NumbersR\anumbers\x12\x18\n" +
-	"\agranted\x18\b \x01(\bR\agranted\"\xde\x01\n" +
+	"\agranted\x18\b \x01(\bR\agranted\x12-\n" +
+	"\x04mark\x18\t \x01(\v2\x19.micro.ring.v1.MarkAnswerR\x04mark\"\xde\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOUTCOME_MOVED\x10\x01\x12\x15\n" +
@@ -2577,7 +2688,13 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x06common\x18\x03 \x01(\x04R\x06common\"6\n" +
 	"\x04Find\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"!\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\" \n" +
+	"\x04Mark\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"D\n" +
+	"\n" +
+	"MarkAnswer\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1c\n" +
+	"\twatermark\x18\x02 \x01(\x04R\twatermark\"!\n" +
 	"\aNumbers\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x05R\x06values\"z\n" +
 	"\vFeedRequest\x12\x12\n" +
@@ -2623,7 +2740,7 @@ func file_micro_ring_v1_ring_proto_rawDescGZIP() []byte {
 }
 
 var file_micro_ring_v1_ring_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_micro_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_micro_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_micro_ring_v1_ring_proto_goTypes = []any{
 	(State)(0),                      // 0: micro.ring.v1.State
 	(Answer_Outcome)(0),             // 1: micro.ring.v1.Answer.Outcome
@@ -2652,14 +2769,16 @@ var file_micro_ring_v1_ring_proto_goTypes = []any{
 	(*Fill)(nil),                    // 24: micro.ring.v1.Fill
 	(*Offer)(nil),                   // 25: micro.ring.v1.Offer
 	(*Find)(nil),                    // 26: micro.ring.v1.Find
-	(*Numbers)(nil),                 // 27: micro.ring.v1.Numbers
-	(*FeedRequest)(nil),             // 28: micro.ring.v1.FeedRequest
-	(*FeedResponse)(nil),            // 29: micro.ring.v1.FeedResponse
-	nil,                             // 30: micro.ring.v1.Record.MetadataEntry
-	nil,                             // 31: micro.ring.v1.Write.MetadataEntry
-	(*FiguresAnswer_Namespace)(nil), // 32: micro.ring.v1.FiguresAnswer.Namespace
-	(*FeedResponse_Event)(nil),      // 33: micro.ring.v1.FeedResponse.Event
-	(*durationpb.Duration)(nil),     // 34: google.protobuf.Duration
+	(*Mark)(nil),                    // 27: micro.ring.v1.Mark
+	(*MarkAnswer)(nil),              // 28: micro.ring.v1.MarkAnswer
+	(*Numbers)(nil),                 // 29: micro.ring.v1.Numbers
+	(*FeedRequest)(nil),             // 30: micro.ring.v1.FeedRequest
+	(*FeedResponse)(nil),            // 31: micro.ring.v1.FeedResponse
+	nil,                             // 32: micro.ring.v1.Record.MetadataEntry
+	nil,                             // 33: micro.ring.v1.Write.MetadataEntry
+	(*FiguresAnswer_Namespace)(nil), // 34: micro.ring.v1.FiguresAnswer.Namespace
+	(*FeedResponse_Event)(nil),      // 35: micro.ring.v1.FeedResponse.Event
+	(*durationpb.Duration)(nil),     // 36: google.protobuf.Duration
 }
 var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	0,  // 0: micro.ring.v1.Member.state:type_name -> micro.ring.v1.State
@@ -2670,7 +2789,7 @@ var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	6,  // 5: micro.ring.v1.BeatResponse.claim:type_name -> micro.ring.v1.Claim
 	11, // 6: micro.ring.v1.LinkRequest.calls:type_name -> micro.ring.v1.Call
 	12, // 7: micro.ring.v1.LinkResponse.answers:type_name -> micro.ring.v1.Answer
-	34, // 8: micro.ring.v1.Call.timeout:type_name -> google.protobuf.Duration
+	36, // 8: micro.ring.v1.Call.timeout:type_name -> google.protobuf.Duration
 	14, // 9: micro.ring.v1.Call.read:type_name -> micro.ring.v1.Read
 	15, // 10: micro.ring.v1.Call.write:type_name -> micro.ring.v1.Write
 	17, // 11: micro.ring.v1.Call.list:type_name -> micro.ring.v1.List
@@ -2681,35 +2800,37 @@ var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	24, // 16: micro.ring.v1.Call.fill:type_name -> micro.ring.v1.Fill
 	25, // 17: micro.ring.v1.Call.offer:type_name -> micro.ring.v1.Offer
 	26, // 18: micro.ring.v1.Call.find:type_name -> micro.ring.v1.Find
-	1,  // 19: micro.ring.v1.Answer.outcome:type_name -> micro.ring.v1.Answer.Outcome
-	16, // 20: micro.ring.v1.Answer.written:type_name -> micro.ring.v1.Written
-	18, // 21: micro.ring.v1.Answer.items:type_name -> micro.ring.v1.Items
-	20, // 22: micro.ring.v1.Answer.figures:type_name -> micro.ring.v1.FiguresAnswer
-	27, // 23: micro.ring.v1.Answer.numbers:type_name -> micro.ring.v1.Numbers
-	30, // 24: micro.ring.v1.Record.metadata:type_name -> micro.ring.v1.Record.MetadataEntry
-	2,  // 25: micro.ring.v1.Write.operation:type_name -> micro.ring.v1.Write.Operation
-	31, // 26: micro.ring.v1.Write.metadata:type_name -> micro.ring.v1.Write.MetadataEntry
-	34, // 27: micro.ring.v1.Write.ttl:type_name -> google.protobuf.Duration
-	13, // 28: micro.ring.v1.Items.records:type_name -> micro.ring.v1.Record
-	32, // 29: micro.ring.v1.FiguresAnswer.namespaces:type_name -> micro.ring.v1.FiguresAnswer.Namespace
-	34, // 30: micro.ring.v1.Lease.lasts:type_name -> google.protobuf.Duration
-	13, // 31: micro.ring.v1.Replicate.records:type_name -> micro.ring.v1.Record
-	13, // 32: micro.ring.v1.Fill.records:type_name -> micro.ring.v1.Record
-	13, // 33: micro.ring.v1.Offer.records:type_name -> micro.ring.v1.Record
-	33, // 34: micro.ring.v1.FeedResponse.events:type_name -> micro.ring.v1.FeedResponse.Event
-	3,  // 35: micro.ring.v1.FeedResponse.Event.kind:type_name -> micro.ring.v1.FeedResponse.Event.Kind
-	13, // 36: micro.ring.v1.FeedResponse.Event.record:type_name -> micro.ring.v1.Record
-	7,  // 37: micro.ring.v1.Ring.Beat:input_type -> micro.ring.v1.BeatRequest
-	9,  // 38: micro.ring.v1.Ring.Link:input_type -> micro.ring.v1.LinkRequest
-	28, // 39: micro.ring.v1.Ring.Feed:input_type -> micro.ring.v1.FeedRequest
-	8,  // 40: micro.ring.v1.Ring.Beat:output_type -> micro.ring.v1.BeatResponse
-	10, // 41: micro.ring.v1.Ring.Link:output_type -> micro.ring.v1.LinkResponse
-	29, // 42: micro.ring.v1.Ring.Feed:output_type -> micro.ring.v1.FeedResponse
-	40, // [40:43] is the sub-list for method output_type
-	37, // [37:40] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	27, // 19: micro.ring.v1.Call.mark:type_name -> micro.ring.v1.Mark
+	1,  // 20: micro.ring.v1.Answer.outcome:type_name -> micro.ring.v1.Answer.Outcome
+	16, // 21: micro.ring.v1.Answer.written:type_name -> micro.ring.v1.Written
+	18, // 22: micro.ring.v1.Answer.items:type_name -> micro.ring.v1.Items
+	20, // 23: micro.ring.v1.Answer.figures:type_name -> micro.ring.v1.FiguresAnswer
+	29, // 24: micro.ring.v1.Answer.numbers:type_name -> micro.ring.v1.Numbers
+	28, // 25: micro.ring.v1.Answer.mark:type_name -> micro.ring.v1.MarkAnswer
+	32, // 26: micro.ring.v1.Record.metadata:type_name -> micro.ring.v1.Record.MetadataEntry
+	2,  // 27: micro.ring.v1.Write.operation:type_name -> micro.ring.v1.Write.Operation
+	33, // 28: micro.ring.v1.Write.metadata:type_name -> micro.ring.v1.Write.MetadataEntry
+	36, // 29: micro.ring.v1.Write.ttl:type_name -> google.protobuf.Duration
+	13, // 30: micro.ring.v1.Items.records:type_name -> micro.ring.v1.Record
+	34, // 31: micro.ring.v1.FiguresAnswer.namespaces:type_name -> micro.ring.v1.FiguresAnswer.Namespace
+	36, // 32: micro.ring.v1.Lease.lasts:type_name -> google.protobuf.Duration
+	13, // 33: micro.ring.v1.Replicate.records:type_name -> micro.ring.v1.Record
+	13, // 34: micro.ring.v1.Fill.records:type_name -> micro.ring.v1.Record
+	13, // 35: micro.ring.v1.Offer.records:type_name -> micro.ring.v1.Record
+	35, // 36: micro.ring.v1.FeedResponse.events:type_name -> micro.ring.v1.FeedResponse.Event
+	3,  // 37: micro.ring.v1.FeedResponse.Event.kind:type_name -> micro.ring.v1.FeedResponse.Event.Kind
+	13, // 38: micro.ring.v1.FeedResponse.Event.record:type_name -> micro.ring.v1.Record
+	7,  // 39: micro.ring.v1.Ring.Beat:input_type -> micro.ring.v1.BeatRequest
+	9,  // 40: micro.ring.v1.Ring.Link:input_type -> micro.ring.v1.LinkRequest
+	30, // 41: micro.ring.v1.Ring.Feed:input_type -> micro.ring.v1.FeedRequest
+	8,  // 42: micro.ring.v1.Ring.Beat:output_type -> micro.ring.v1.BeatResponse
+	10, // 43: micro.ring.v1.Ring.Link:output_type -> micro.ring.v1.LinkResponse
+	31, // 44: micro.ring.v1.Ring.Feed:output_type -> micro.ring.v1.FeedResponse
+	42, // [42:45] is the sub-list for method output_type
+	39, // [39:42] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_micro_ring_v1_ring_proto_init() }
@@ -2723,7 +2844,7 @@ func file_micro_ring_v1_ring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_micro_ring_v1_ring_proto_rawDesc), len(file_micro_ring_v1_ring_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
