@@ -129,6 +129,8 @@ func (s *Store) part(p *peer) {
 // exclude leaves a node out until it joins anew.
 func (s *Store) exclude(p *peer, why, by string) {
 	p.excluded = p.seq
+	p.calls.reset()
+	p.acts.reset()
 	if p.answers() {
 		s.opts.Log.Warn("a node is left out of the ring", "node", p.name, "why", why, "by", by)
 	}
@@ -190,10 +192,10 @@ func (s *Store) act() {
 	s.wake()
 	now := s.clock()
 	for _, p := range s.peers {
+		p.gone = p.gone || p.refusing >= 2
 		switch {
 		case p.out():
-		case p.refusing >= 2:
-			p.gone = true
+		case p.gone:
 			s.exclude(p, "nobody listens on its address", s.self.name)
 		case p.failing > 0 && now-p.failing >= term:
 			s.exclude(p, "it does not answer", s.self.name)
@@ -256,6 +258,9 @@ func (s *Store) enter(members []member) {
 	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
 	s.plan(old, v)
 	s.gate.Lock()
+	if v.self >= 0 {
+		s.local.SetTag(uint8(v.self)) //nolint:gosec // a ring is small
+	}
 	s.view.Store(v)
 	close(old.left)
 	s.gate.Unlock()

@@ -88,7 +88,7 @@ func (s *Store) talk(ctx context.Context, p *peer) {
 // say tells a node of the claim once, and returns when to do so again.
 func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	s.mu.Lock()
-	claim := s.claim()
+	claim, name := s.claim(), p.name
 	s.mu.Unlock()
 	sent := s.clock()
 	called, cancel := context.WithTimeout(s.prove(ctx), patience)
@@ -101,7 +101,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 		s.heard(p, &rsp, claim.GetView(), sent)
 		return beat
 	}
-	refused := ctx.Err() == nil && refuses(ctx, p.name)
+	refused := ctx.Err() == nil && refuses(ctx, name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unheard(p, sent, refused)
@@ -138,7 +138,7 @@ func (s *Store) unheard(p *peer, sent time.Duration, refused bool) time.Duration
 		p.refusing = 0
 	}
 	s.act()
-	if refused && !p.out() {
+	if refused && !p.gone {
 		return beat / 8
 	}
 	return beat

@@ -132,7 +132,7 @@ func (s *Store) tell() {
 // Bounds of a transfer.
 const (
 	compareSlots = 512       // in one message
-	fillAtOnce   = 4         // slots
+	fillAtOnce   = 16        // slots
 	fillWhole    = 256 << 10 // bytes of a slot that is sent as it is, without asking what is wanted
 	pushPause    = beat / 4  // after something did not work
 )
@@ -200,7 +200,7 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 	for _, c := range copies {
 		size += c.Item.Size()
 	}
-	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole} //nolint:gosec // below 4096
+	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole, Requests: rememberedProto(s.local.Requests(slot))} //nolint:gosec // below 4096
 	for _, c := range copies {
 		r := recordOf(c)
 		if f.GetBare() {
