@@ -191,6 +191,8 @@ func (s *Store) applyEnd(at place, why store.Kind, version uint64) error {
 			return err
 		}
 	}
+	s.used += at.requestCost() // the tombstone does not get the room of the request
+	defer func() { s.used -= at.requestCost() }()
 	switch {
 	case at.entry != nil:
 		if why == store.Expired {
