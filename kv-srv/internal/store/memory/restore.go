@@ -95,7 +95,7 @@ func (s *Store) disown(n name) {
 		return
 	}
 	s.dropTombstone(d)
-	if old := s.opts.Now().Add(-store.RequestMemory).UnixMicro(); d.version <= uint64(max(old, 0)) {
+	if d.version <= versionAt(s.opts.Now().Add(-store.RequestMemory)) {
 		s.tombs.forgotten = max(s.tombs.forgotten, d.version)
 	}
 }
