@@ -287,18 +287,65 @@ func TestRestoreTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := startFeed(t, s, "ns", from, all).next(t)
-	type told struct {
-		Kind    store.Kind
-		Key     string
-		Version uint64
-	}
-	var got []told
-	for _, event := range e.events {
-		got = append(got, told{event.Kind, event.Item.Key, event.Version - from})
-	}
 	want := []told{{store.Put, keys[0], 10}, {store.Deleted, keys[1], 20}, {store.Put, keys[3], 30}}
-	if diff := gocmp.Diff(want, got); diff != "" || e.upTo != from+30 {
+	if diff := gocmp.Diff(want, toldBy(e, from)); diff != "" || e.upTo != from+30 {
 		t.Errorf("up to %d:\n%s", e.upTo-from, diff)
+	}
+}
+
+type told struct {
+	Kind    store.Kind
+	Key     string
+	Version uint64 // after the one the feed began at
+}
+
+func toldBy(e emitted, from uint64) []told {
+	var all []told
+	for _, event := range e.events {
+		all = append(all, told{event.Kind, event.Item.Key, event.Version - from})
+	}
+	return all
+}
+
+// TestRestoreUndoes: nobody is told of a write that the owner never knew of.
+func TestRestoreUndoes(t *testing.T) {
+	for _, bare := range []bool{false, true} {
+		s := openNode(t, memory.Options{})
+		from := s.Version()
+		keys := inSlot(slotOf("ns", "a"), 6)
+		var copies []memory.Copy
+		var want []told
+		for i, key := range keys[:4] {
+			c := put(key, from+1+uint64(i))
+			if i%2 == 1 {
+				c = gone(key, c.Item.Version)
+			}
+			mustApply(t, s, c, true)
+			copies = append(copies, c)
+			want = append(want, told{store.Put, key, uint64(1 + i)})
+			if c.Gone {
+				want[i].Kind = store.Deleted
+			}
+		}
+		mustApply(t, s, put(keys[0], from+10), true)
+		mustApply(t, s, put(keys[1], from+11), true)
+		mustApply(t, s, gone(keys[2], from+12), true)
+		mustApply(t, s, gone(keys[3], from+13), true)
+		mustApply(t, s, put(keys[4], from+14), true)
+		mustApply(t, s, gone(keys[5], from+15), true)
+		mustApply(t, s, put("another", from+16), true)
+		wanted, err := s.Restore(slotOf("ns", "a"), copies, nil, bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range wanted {
+			mustApply(t, s, copies[i], true)
+		}
+		want = append(want, told{store.Put, "another", 16})
+		e := startFeed(t, s, "ns", from, all).next(t)
+		if diff := gocmp.Diff(want, toldBy(e, from)); diff != "" {
+			t.Errorf("bare %t:\n%s", bare, diff)
+		}
 	}
 }
 
