@@ -370,7 +370,7 @@ func TestRestoreForgottenDeletions(t *testing.T) {
 	if _, err := s.Restore(slotOf("ns", "a"), nil, nil, false); err != nil || s.Forgotten() != 0 {
 		t.Errorf("forgotten: version %d, %v", s.Forgotten(), err)
 	}
-	old := uint64(time.Now().Add(-store.RequestMemory).UnixMicro())
+	old := uint64(time.Now().Add(-store.RequestMemory).UnixMicro()) << 8
 	mustApply(t, s, gone("a", old), true)
 	if _, err := s.Restore(slotOf("ns", "a"), nil, nil, false); err != nil || s.Forgotten() != old {
 		t.Errorf("forgotten: version %d, %v, want %d", s.Forgotten(), err, old)
