@@ -18,6 +18,7 @@ const (
 	GRPCWeb = "grpcweb"
 	Connect = "connect"
 	Page    = "page" // of the service itself, for whoever asks for it
+	RESP    = "resp" // that of Redis
 )
 
 // Call is one RPC. It belongs to the goroutine that serves it.

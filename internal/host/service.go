@@ -68,6 +68,7 @@ type Host struct {
 	onStop  []func(context.Context) error
 	dataDir string // once somebody asked for it
 	backups []backedUp
+	doors   []door
 }
 
 // Server is what generated Register functions take.

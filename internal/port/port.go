@@ -43,6 +43,8 @@ type Server struct {
 	faults   *connect.ErrorWriter
 
 	listener net.Listener
+	doors    []*door // of protocols of the service's own
+	visitors sync.WaitGroup
 	grpc     *grpc.Server
 	http     *http.Server
 	serving  errgroup.Group
@@ -119,11 +121,12 @@ func (s *Server) Start() error {
 	if err := Exposed(o.Address); err != nil && !s.conf.Insecure {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
 	}
-	l, err := (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: s.conf.KeepAlive, Interval: pingTimeout / 2, Count: 2,
-	}}).Listen(s.base, "tcp", o.Address)
+	l, err := s.listen(o.Address)
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
+	}
+	if err := s.listenAtDoors(); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	s.listener = l
 	s.grpc = s.newGRPC() // only here: it has goroutines
@@ -132,6 +135,9 @@ func (s *Server) Start() error {
 	s.serving.Go(split.run)
 	s.serving.Go(func() error { return unlessClosed(s.grpc.Serve(split.grpc)) })
 	s.serving.Go(func() error { return unlessClosed(s.http.Serve(split.web)) })
+	for _, d := range s.doors {
+		s.serving.Go(d.run)
+	}
 	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
 		return fmt.Errorf("configure %s: %w", s.conf.Name, err)
 	}
@@ -139,6 +145,12 @@ func (s *Server) Start() error {
 		return errors.Join(fmt.Errorf("register %s: %w", s.conf.Name, err), s.close(0))
 	}
 	return nil
+}
+
+func (s *Server) listen(address string) (net.Listener, error) {
+	return (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: s.conf.KeepAlive, Interval: pingTimeout / 2, Count: 2,
+	}}).Listen(s.base, "tcp", address)
 }
 
 // unlessClosed drops what a door returns because the server stops: its half of the
@@ -181,6 +193,7 @@ func (s *Server) close(patience time.Duration) error {
 	doors.Go(func() error {
 		return s.drainStreams(ctx)
 	})
+	doors.Go(func() error { return s.drainDoors(ctx) })
 	if err := errors.Join(s.listener.Close(), doors.Wait()); err != nil {
 		return err // what serves waits for what does not end
 	}
