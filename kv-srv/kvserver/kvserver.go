@@ -6,10 +6,14 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/micro/platform/internal/buildinfo"
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/kv-srv/internal/handler"
 	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/page"
+	"github.com/micro/platform/kv-srv/internal/resp"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -31,5 +35,15 @@ func start(ctx context.Context, h *host.Host) error {
 	if _, err := h.Pages(pages); err != nil {
 		return err
 	}
+	serveRedis(h)
 	return kvpb.RegisterKVHandler(h.Server(), handler.New(s, hot.New(time.Now, rand.Uint32)))
+}
+
+// serveRedis serves the protocol of Redis, if the settings say where.
+func serveRedis(h *host.Host) {
+	s := resp.New(resp.Config{
+		Password: h.Settings.String(passwordVar), MaxCommand: int(h.Settings.Bytes("PLATFORM_MAX_MESSAGE", 1<<30)),
+		Version: buildinfo.Version(), Now: time.Now, Random: rand.Uint64, Log: h.Log,
+	})
+	h.Door(respVar, call.RESP, func(v *port.Visitor) { s.Serve(v) })
 }
