@@ -74,6 +74,9 @@ type Host struct {
 // Server is what generated Register functions take.
 func (h *Host) Server() server.Server { return h.port }
 
+// Direct spares calls of some unary methods reflection: see port.Direct.
+func (h *Host) Direct(methods port.Methods) { h.port.Direct(methods) }
+
 // Client calls other services.
 func (h *Host) Client() client.Client { return h.client }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -38,6 +39,7 @@ type Server struct {
 	table    table
 	services map[string]struct{} // full names of the proto services
 	connect  map[*method]http.Handler
+	direct   map[string]server.HandlerFunc
 	buffers  bufferPool
 	zips     zipPool
 	faults   *connect.ErrorWriter
@@ -70,6 +72,7 @@ func New(base context.Context, conf Config) *Server {
 		table:    table{byPath: map[string]*method{}, byEndpoint: map[string]*method{}, unknown: unknown()},
 		services: map[string]struct{}{},
 		connect:  map[*method]http.Handler{},
+		direct:   map[string]server.HandlerFunc{},
 		faults:   connect.NewErrorWriter(),
 	}
 	s.base, s.kill = context.WithCancel(base)
@@ -101,12 +104,21 @@ func (s *Server) Handle(h server.Handler) error {
 	}
 	wrappers := append(slices.Clip(s.conf.Wrappers), s.Options().HdlrWrappers...)
 	for _, m := range all {
+		if run := s.direct[m.endpoint]; run != nil && m.unary() {
+			m.run = run
+		}
 		m.wrap(wrappers)
 		s.table.add(m)
 		s.connect[m] = s.connectHandler(m)
 	}
 	return nil
 }
+
+// Methods are what Unary returns, by endpoint: "KV.Get".
+type Methods map[string]server.HandlerFunc
+
+// Direct has the unary methods of these endpoints called so. It comes before their handler is registered, and must do the same.
+func (s *Server) Direct(methods Methods) { maps.Copy(s.direct, methods) }
 
 // HandleHTTP serves h at a pattern of http.ServeMux, outside of the chain.
 func (s *Server) HandleHTTP(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
