@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
+	"time"
 
 	"go-micro.dev/v5/metadata"
 )
@@ -35,6 +36,9 @@ type Call struct {
 
 	// Headers are the caller's.
 	Headers Headers
+
+	// Start is when the chain has begun to serve the call.
+	Start time.Time
 
 	reply, trailer http.Header
 	send           func() error

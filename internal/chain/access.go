@@ -24,15 +24,15 @@ import (
 func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
-			start := time.Now()
+			c := call.FromContext(ctx)
+			c.Start = time.Now()
 			var first *firstMessage
 			if st, ok := rsp.(server.Stream); ok {
 				first = &firstMessage{Stream: st}
 				rsp = first
 			}
 			err := next(ctx, req, rsp)
-			c := call.FromContext(ctx)
-			took := time.Since(start)
+			took := time.Since(c.Start)
 			level := levelOf(err, !c.Stream && took >= slow)
 			if err == nil && !log.Enabled(ctx, level) {
 				return nil

@@ -75,12 +75,11 @@ func measure(m *Metrics) server.HandlerWrapper {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
 			s := m.of(c)
-			start := time.Now()
 			s.inFlight.Inc()
 			err := next(ctx, req, rsp)
 			s.inFlight.Dec()
 			if !c.Stream {
-				s.duration.Observe(time.Since(start).Seconds())
+				s.duration.Observe(time.Since(c.Start).Seconds())
 			}
 			if err == nil {
 				s.ok.Inc()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
 	"runtime/debug"
 	"time"
@@ -123,7 +122,7 @@ func (d *door) greet(c *conn) (net.Conn, error) {
 func (d *door) recovered(v *Visitor) {
 	if p := recover(); p != nil { //nolint:revive // receive defers it
 		d.server.conf.Log.ErrorContext(d.server.base, "a door panicked", "protocol", d.Protocol, "peer", v.peer, "panic", p,
-			slog.String("stack", string(debug.Stack())))
+			"stack", string(debug.Stack()))
 	}
 }
 

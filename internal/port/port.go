@@ -117,7 +117,8 @@ func (s *Server) Handle(h server.Handler) error {
 // Methods are what Unary returns, by endpoint: "KV.Get".
 type Methods map[string]server.HandlerFunc
 
-// Direct has the unary methods of these endpoints called so. It comes before their handler is registered, and must do the same.
+// Direct has the unary methods of these endpoints called so. It comes before their handler
+// is registered, whose methods must do the same.
 func (s *Server) Direct(methods Methods) { maps.Copy(s.direct, methods) }
 
 // HandleHTTP serves h at a pattern of http.ServeMux, outside of the chain.

@@ -41,7 +41,7 @@ func (u unit) ttl(n int64, now time.Time) *durationpb.Duration {
 	case seconds:
 		return &durationpb.Duration{Seconds: n}
 	case millis:
-		return &durationpb.Duration{Seconds: n / 1000, Nanos: int32(n % 1000 * int64(time.Millisecond))} //nolint:gosec // below 10^9
+		return &durationpb.Duration{Seconds: n / 1000, Nanos: int32(n % 1000 * int64(time.Millisecond))}
 	case secondsAt:
 		return durationpb.New(time.Unix(min(n, latest), 0).Sub(now))
 	case millisAt:

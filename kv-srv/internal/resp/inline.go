@@ -51,7 +51,7 @@ func words(line []byte) (all [][]byte, ok bool) {
 // firstWord returns the first word of a line, and what is behind it.
 func firstWord(line []byte) (word, rest []byte, ok bool) {
 	word = []byte{}
-	for i := 0; i < len(line); i++ {
+	for i := range line {
 		switch c := line[i]; c {
 		case ' ', '\t', '\r', '\n', 0:
 			return word, line[i:], true

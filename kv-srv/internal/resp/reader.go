@@ -19,6 +19,7 @@ const (
 
 const (
 	minBuffer  = 4 << 10
+	fewArgs    = 256
 	fullBuffer = 64 << 10 // no more is read ahead of the command that is read
 )
 
@@ -144,11 +145,10 @@ func (r *Reader) enter(n int) error {
 	}
 	r.bulk, r.skip = n, n+len("\r\n")
 	r.size += n
-	switch {
-	case r.refusal != nil:
-	case r.size > r.Most:
+	if r.refusal == nil && r.size > r.Most {
 		r.refusal = errLarge
-	case len(r.spans) == maxArgs:
+	}
+	if r.refusal == nil && len(r.spans) == maxArgs {
 		r.refusal = errMany
 	}
 	return nil
@@ -234,6 +234,9 @@ func (r *Reader) Fill(from io.Reader) error {
 func (r *Reader) makeRoom() {
 	kept := r.end - r.begin
 	buf := r.buf
+	if kept == 0 && cap(r.spans) > fewArgs && !r.open {
+		r.spans, r.args = nil, nil
+	}
 	switch {
 	case kept == 0 && len(buf) > fullBuffer:
 		buf = make([]byte, minBuffer)

@@ -17,7 +17,7 @@ func (t *session) fetch(key string) (*kvpb.Item, error) {
 	if err != nil && rpcerr.Code(err) == codes.NotFound {
 		return nil, nil //nolint:nilnil // it is an answer
 	}
-	return t.got.Item, err
+	return t.got.GetItem(), err
 }
 
 func (t *session) read(args [][]byte) {
