@@ -76,4 +76,6 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > '~' || r < ' ' }) }
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > '~' || r < ' ' })
+}
