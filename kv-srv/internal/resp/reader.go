@@ -145,13 +145,20 @@ func (r *Reader) enter(n int) error {
 	}
 	r.bulk, r.skip = n, n+len("\r\n")
 	r.size += n
-	if r.refusal == nil && r.size > r.Most {
-		r.refusal = errLarge
+	if r.size > r.Most {
+		r.refuse(errLarge)
 	}
-	if r.refusal == nil && len(r.spans) == maxArgs {
-		r.refusal = errMany
+	if len(r.spans) == maxArgs {
+		r.refuse(errMany)
 	}
 	return nil
+}
+
+// refuse keeps nothing more of the command, but the first reason.
+func (r *Reader) refuse(reason error) {
+	if r.refusal == nil {
+		r.refusal, r.spans = reason, nil
+	}
 }
 
 // keep ends an argument that is here whole.
