@@ -102,8 +102,8 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; and the README as a newcomer runs it.
-	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/...
+test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages, clients of Redis; and the README as a newcomer runs it.
+	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/... ./tests/resp/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -104,9 +105,7 @@ func mergeConfig(ctx context.Context, c *redis.Client, names ...string) (map[str
 		if err != nil {
 			return nil, err
 		}
-		for k, v := range one {
-			all[k] = v
-		}
+		maps.Copy(all, one)
 	}
 	return all, nil
 }

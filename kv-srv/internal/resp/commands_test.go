@@ -119,7 +119,7 @@ func script() []exchange {
 		{"MGET a x b", "*3\r\n$1\r\n1\r\n$-1\r\n$1\r\n2\r\n", ""},
 		{"MSET d 1 d 2", ok, ""},
 		{"GET d", "$1\r\n2\r\n", ""},
-		{"EXISTS a a x b", ":3\r\n", ""},
+		{"EXISTS a x a b", ":3\r\n", ""},
 		{"EXISTS a", first, ""},
 		{"TYPE a", "+string\r\n", ""},
 		{"TYPE x", "+none\r\n", ""},

@@ -241,12 +241,12 @@ func (w *wire) load(key string) error {
 	defer w.Close()
 	for n := 2; ; {
 		if _, err := io.WriteString(w.Conn, strings.Repeat(encode("INCR", key), 50)); err != nil {
-			return nil //nolint:nilerr // the end
+			return nil
 		}
 		for range 50 {
 			got, err := w.read()
 			if err != nil {
-				return nil //nolint:nilerr // the end
+				return nil
 			}
 			if want := fmt.Sprintf(":%d\r\n", n); got != want {
 				return fmt.Errorf("got %q, want %q", got, want)
