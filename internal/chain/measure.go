@@ -2,7 +2,9 @@ package chain
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +20,9 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
-	cache    sync.Map // endpointProtocol to *series
+
+	mu    sync.Mutex // of who replaces found
+	found atomic.Pointer[map[endpointProtocol]*series]
 }
 
 // NewMetrics registers the metrics.
@@ -55,9 +59,14 @@ type series struct {
 
 func (m *Metrics) of(c *call.Call) *series {
 	key := endpointProtocol{c.Endpoint, c.Protocol}
-	if s, ok := m.cache.Load(key); ok {
-		return s.(*series)
+	if all := m.found.Load(); all != nil && (*all)[key] != nil {
+		return (*all)[key]
 	}
+	return m.find(c, key)
+}
+
+// find finds what was not asked for before. There are few, so each is added to a copy.
+func (m *Metrics) find(c *call.Call, key endpointProtocol) *series {
 	s := &series{
 		duration: m.duration.WithLabelValues(c.Endpoint, c.Protocol),
 		inFlight: m.inFlight.WithLabelValues(c.Endpoint, c.Protocol),
@@ -66,7 +75,13 @@ func (m *Metrics) of(c *call.Call) *series {
 			return m.requests.WithLabelValues(key.endpoint, key.protocol, rpcerr.Name(code))
 		},
 	}
-	m.cache.Store(key, s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[endpointProtocol]*series{key: s}
+	if before := m.found.Load(); before != nil {
+		maps.Copy(all, *before)
+	}
+	m.found.Store(&all)
 	return s
 }
 

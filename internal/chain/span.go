@@ -56,7 +56,7 @@ func serverFault(c codes.Code) bool {
 
 // traced spares the calls that bring no trace the search for one.
 func traced(h call.Headers) bool {
-	if all, ok := h.(call.HTTP); ok { // without a closure, which is an allocation
+	if all, ok := h.(call.HTTP); ok { // often empty, and without a closure, which is an allocation
 		for name := range all {
 			if ofTrace(name) {
 				return true

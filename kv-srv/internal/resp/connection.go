@@ -191,5 +191,5 @@ func (t *session) client(args [][]byte) {
 }
 
 func (t *session) unknownSubcommand(of string, word []byte) {
-	t.out.fail("ERR unknown subcommand or wrong number of arguments for '" + string(word[:min(len(word), 128)]) + "'. " + of + " has few here")
+	t.out.fail("ERR unknown subcommand '" + string(word[:min(len(word), 128)]) + "' of " + of + ", or a wrong number of arguments")
 }
