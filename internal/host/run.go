@@ -262,6 +262,9 @@ func start(ctx context.Context, s Service, h *Host) error {
 	for protocol, address := range h.addresses() {
 		h.Log.InfoContext(ctx, "listening", "address", address, "protocol", protocol)
 	}
+	for _, f := range h.onListen {
+		f(h.port.Advertised())
+	}
 	return nil
 }
 

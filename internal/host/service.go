@@ -55,20 +55,22 @@ type Host struct {
 	Settings *setting.Values
 	Registry registry.Registry
 
-	conf    config
-	port    *port.Server
-	client  client.Client
-	secure  *certs.Source // to call by TLS; nil: without
-	metrics *prometheus.Registry
-	ready   readiness
-	ctx     context.Context //nolint:containedctx // that of Go
-	cancel  context.CancelFunc
-	work    sync.WaitGroup
-	failed  chan<- error
-	onStop  []func(context.Context) error
-	dataDir string // once somebody asked for it
-	backups []backedUp
-	doors   []door
+	conf     config
+	port     *port.Server
+	client   client.Client
+	secure   *certs.Source // to call by TLS; nil: without
+	metrics  *prometheus.Registry
+	ready    readiness
+	ctx      context.Context //nolint:containedctx // that of Go
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	failed   chan<- error
+	onListen []func(address string)
+	onDrain  []func(context.Context) error
+	onStop   []func(context.Context) error
+	dataDir  string // once somebody asked for it
+	backups  []backedUp
+	doors    []door
 }
 
 // Server is what generated Register functions take.
@@ -121,6 +123,14 @@ func (h *Host) Go(f func(context.Context) error) {
 	})
 }
 
+// OnListen has f called once the service answers, with the host:port that it is registered
+// under.
+func (h *Host) OnListen(f func(address string)) { h.onListen = append(h.onListen, f) }
+
+// OnDrain has f called before the service stops, while it still answers but is no longer
+// ready. What f does not do in PLATFORM_DRAIN is left undone.
+func (h *Host) OnDrain(f func(context.Context) error) { h.onDrain = append(h.onDrain, f) }
+
 // OnStop has f called when the service no longer answers, last in first out.
 func (h *Host) OnStop(f func(context.Context) error) { h.onStop = append(h.onStop, f) }
 
@@ -145,7 +155,20 @@ func (h *Host) DataDir() (string, error) {
 // stop ends the service.
 func (h *Host) stop() error {
 	h.Ready("stop", func(context.Context) error { return errors.New("stopping") }) // while it is still registered
-	return errors.Join(h.port.Stop(), h.Close())
+	return errors.Join(h.drain(), h.port.Stop(), h.Close())
+}
+
+func (h *Host) drain() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), h.conf.drain)
+	defer cancel()
+	var errs []error
+	for _, f := range h.onDrain {
+		errs = append(errs, f(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("drain %s: %w", h.Name, err)
+	}
+	return nil
 }
 
 // Close ends what the service has begun, in reverse. Its server must have stopped.

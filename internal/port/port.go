@@ -127,6 +127,9 @@ func (s *Server) HandleHTTP(pattern string, h http.Handler) { s.mux.Handle(patte
 // Addr is where the server listens, once it has started.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// Advertised is the host:port that the server is registered under, once it has started.
+func (s *Server) Advertised() string { return s.Options().Advertise }
+
 // Start listens, serves and registers. A registry that is away is tried again.
 func (s *Server) Start() error {
 	o := s.Options() // an application may have changed them

@@ -54,6 +54,20 @@ func ExampleClient_Put_ifVersion() {
 	}
 }
 
+// What takes long to make is made by one caller of all, and again before it ends.
+func ExampleClient_GetOrFill() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client())
+
+	render := func(context.Context) ([]byte, error) { return []byte("a report"), nil }
+	item, err := kv.GetOrFill(ctx, "report", render,
+		kvclient.TTL(time.Minute), kvclient.Stale(10*time.Second), kvclient.Lease(5*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", item.Value)
+}
+
 // What is listed and then watched is missed nowhere.
 func ExampleClient_Watch() {
 	ctx := context.Background()

@@ -33,6 +33,7 @@ type Client struct {
 	kv        kvpb.KVService
 	namespace string
 	opts      []client.CallOption
+	flights   flights
 }
 
 // Option changes a Client.

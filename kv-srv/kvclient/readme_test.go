@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestReadme checks that the README has the code of Example.
+// TestReadme checks that the README has the code of Example and ExampleClient_GetOrFill.
 func TestReadme(t *testing.T) {
 	example, err := os.ReadFile("example_test.go")
 	if err != nil {
@@ -16,10 +16,12 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, body, _ := strings.Cut(string(example), "\nfunc Example() {\n")
-	body, _, ok := strings.Cut(body, "\n}\n")
-	body = strings.ReplaceAll("\n"+body, "\n\t", "\n")
-	if !ok || !strings.Contains(string(readme), "```go"+body+"\n```\n") {
-		t.Errorf("README.md has not the code of Example:%s", body)
+	for _, name := range []string{"Example", "ExampleClient_GetOrFill"} {
+		_, body, _ := strings.Cut(string(example), "\nfunc "+name+"() {\n")
+		body, _, ok := strings.Cut(body, "\n}\n")
+		body = strings.ReplaceAll("\n"+body, "\n\t", "\n")
+		if !ok || !strings.Contains(string(readme), "```go"+body+"\n```\n") {
+			t.Errorf("README.md has not the code of %s:%s", name, body)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package kvserver
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -36,12 +37,12 @@ func start(ctx context.Context, h *host.Host) error {
 		return err
 	}
 	serveRedis(h)
-	kv := handler.New(s, hot.New(time.Now, rand.Uint32))
+	kv := handler.New(s, hot.New(time.Now, rand.Uint32), time.Now)
 	h.Direct(port.Methods{
 		"KV.Get": port.Unary(kv.Get), "KV.Put": port.Unary(kv.Put), "KV.Delete": port.Unary(kv.Delete),
 		"KV.Increment": port.Unary(kv.Increment), "KV.Touch": port.Unary(kv.Touch),
 	})
-	return kvpb.RegisterKVHandler(h.Server(), kv)
+	return errors.Join(h.Metrics().Register(leaseMetrics(kv)), kvpb.RegisterKVHandler(h.Server(), kv))
 }
 
 // serveRedis serves the protocol of Redis, if the settings say where.

@@ -85,7 +85,7 @@ func TestWrongSettings(t *testing.T) {
 		"256MiB":                        `KV_STORE: not a URL such as memory: or redis://host:6379/0`,
 		"memory://host":                 `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
 		"memory:256MiB":                 `KV_STORE: memory: takes parameters alone, such as memory:?size=256MiB`,
-		"memory:?sise=1GiB":             `KV_STORE: memory: no parameter "sise" (have evict, size)`,
+		"memory:?sise=1GiB":             `KV_STORE: memory: no parameter "sise" (have evict, replicas, size)`,
 		"memory:?size=1GB":              `KV_STORE: memory: size=1GB is no size of 16MiB or more`,
 		"memory:?size=15MiB":            `KV_STORE: memory: size=15MiB is no size of 16MiB or more`,
 		"memory:?size=16MiB&size=1GiB":  `KV_STORE: memory: size=16MiB,1GiB is no size of 16MiB or more`,

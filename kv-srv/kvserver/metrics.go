@@ -3,8 +3,11 @@ package kvserver
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/micro/platform/kv-srv/internal/handler"
+	"github.com/micro/platform/kv-srv/internal/lease"
 	"github.com/micro/platform/kv-srv/internal/store/disk"
 	"github.com/micro/platform/kv-srv/internal/store/memory"
+	"github.com/micro/platform/kv-srv/internal/store/ring"
 )
 
 // collector turns figures of one moment into metrics.
@@ -19,8 +22,8 @@ type figure[T any] struct {
 	of   func(T) float64
 }
 
-func memoryMetrics(s *memory.Store) prometheus.Collector {
-	return &collector[memory.Stats]{stats: s.Stats, figures: []figure[memory.Stats]{
+func memoryMetrics(stats func() memory.Stats) prometheus.Collector {
+	return &collector[memory.Stats]{stats: stats, figures: []figure[memory.Stats]{
 		gauge("kv_namespaces", "Namespaces that have items or, in memory, watchers or a history.", func(s memory.Stats) float64 { return float64(s.Namespaces) }),
 		gauge("kv_items", "Items, with those that are expired but not removed yet.", func(s memory.Stats) float64 { return float64(s.Items) }),
 		gauge("kv_bytes", "Bytes of memory or disk in use.", func(s memory.Stats) float64 { return float64(s.Bytes) }),
@@ -32,6 +35,31 @@ func memoryMetrics(s *memory.Store) prometheus.Collector {
 	}}
 }
 
+// ringMetrics are those of the memory of this node, and what it does for others.
+func ringMetrics(s *ring.Store) prometheus.Collector {
+	return both{memoryMetrics(s.Stats), &collector[ring.Stats]{stats: s.Progress, figures: []figure[ring.Stats]{
+		gauge("kv_ring_nodes", "Nodes of the ring that this one knows, itself included.", func(s ring.Stats) float64 { return float64(s.Nodes) }),
+		gauge("kv_ring_moving", "Slots to bring up to date on other nodes.", func(s ring.Stats) float64 { return float64(s.Moving) }),
+		counter("kv_ring_moved_total", "Items sent to other nodes to that end.", func(s ring.Stats) float64 { return float64(s.Moved) }),
+		counter("kv_ring_conflicts_total", "Items that were written on both sides of a partition, and of which the later one stayed.", func(s ring.Stats) float64 { return float64(s.Conflicts) }),
+	}}}
+}
+
+// both is two collectors in one.
+type both [2]prometheus.Collector
+
+// Describe implements prometheus.Collector.
+func (b both) Describe(to chan<- *prometheus.Desc) {
+	b[0].Describe(to)
+	b[1].Describe(to)
+}
+
+// Collect implements prometheus.Collector.
+func (b both) Collect(to chan<- prometheus.Metric) {
+	b[0].Collect(to)
+	b[1].Collect(to)
+}
+
 func diskMetrics(s *disk.Store) prometheus.Collector {
 	return &collector[disk.Stats]{stats: s.Stats, figures: []figure[disk.Stats]{
 		gauge("kv_namespaces", "Namespaces that have items or, in memory, watchers or a history.", func(s disk.Stats) float64 { return float64(s.Namespaces) }),
@@ -41,6 +69,16 @@ func diskMetrics(s *disk.Store) prometheus.Collector {
 		gauge("kv_watchers", "Watches that are open.", func(s disk.Stats) float64 { return float64(s.Watchers) }),
 		counter("kv_expired_total", "Items that were removed after their time.", func(s disk.Stats) float64 { return float64(s.Expired) }),
 		counter("kv_lagging_total", "Watches that ended because they were read too slowly.", func(s disk.Stats) float64 { return float64(s.Lagging) }),
+	}}
+}
+
+func leaseMetrics(h *handler.Handler) prometheus.Collector {
+	return &collector[lease.Stats]{stats: h.Leases, figures: []figure[lease.Stats]{
+		gauge("kv_leases", "Leases on keys.", func(s lease.Stats) float64 { return float64(s.Leases) }),
+		gauge("kv_lease_waiters", "Calls that wait for what another is to put.", func(s lease.Stats) float64 { return float64(s.Waiting) }),
+		counter("kv_leases_total", "Leases that were taken.", func(s lease.Stats) float64 { return float64(s.Taken) }),
+		counter("kv_leases_expired_total", "Leases that ended by their time: nobody wrote to the key.", func(s lease.Stats) float64 { return float64(s.Expired) }),
+		counter("kv_leases_unkept_total", "Leases that were granted and could not be kept, for there were too many.", func(s lease.Stats) float64 { return float64(s.Unkept) }),
 	}}
 }
 

@@ -46,10 +46,29 @@ func readPlan(v *setting.Values) []place {
 	for _, p := range named {
 		plan = join(plan, p)
 	}
-	if err := limit(plan, quotas); err != nil {
+	if err := limit(plan, quotas, ringed(v)); err != nil {
 		v.Fail(quotasVar, "%w", err)
 	}
+	if ringed(v) {
+		checkRing(v, plan)
+	}
 	return plan
+}
+
+// checkRing wants one memory: for all that is in memory.
+func checkRing(v *setting.Values, plan []place) {
+	rings := 0
+	for _, p := range plan {
+		if p.url.Scheme == "memory" {
+			rings++
+		}
+	}
+	switch {
+	case rings == 0:
+		v.Fail(peersVar, "nothing is in memory:, which is what is shared with peers")
+	case rings > 1:
+		v.Fail(storesVar, "a ring is one store: write memory: in the same way each time")
+	}
 }
 
 // join adds a place to a plan. A URL that is there already gets the namespaces, too: it is

@@ -66,7 +66,7 @@ func readQuota(s string) (store.Quota, error) {
 }
 
 // limit gives each place the quotas of its namespaces, which its backend must keep.
-func limit(plan []place, quotas map[string]store.Quota) error {
+func limit(plan []place, quotas map[string]store.Quota, ringed bool) error {
 	home := map[string]int{} // 0, that of KV_STORE, for what is not there
 	for i, p := range plan {
 		for _, namespace := range p.namespaces {
@@ -76,6 +76,9 @@ func limit(plan []place, quotas map[string]store.Quota) error {
 	each := make([]map[string]store.Quota, len(plan))
 	for _, name := range slices.Sorted(maps.Keys(quotas)) {
 		i := home[name]
+		if ringed && plan[i].url.Scheme == "memory" {
+			return fmt.Errorf("%s: memory: of several processes keeps no quotas (of one, and disk:, do)", name)
+		}
 		if b, ok := backendOf(plan[i].url.Scheme); ok && !b.counts {
 			return fmt.Errorf("%s: %s keeps no quotas (%s do)", name, plan[i].url.Scheme, names(func(b backend) bool { return b.counts }))
 		}

@@ -112,6 +112,9 @@ func (h *Handler) BatchPut(ctx context.Context, req *kvpb.BatchPutRequest, rsp *
 		if failed != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if failed == nil {
+			h.leases.End(namespace, w.Key)
+		}
 		result := &kvpb.BatchPutResponse_Result{Version: version}
 		if err = refusal(ctx, failed); err != nil {
 			result = &kvpb.BatchPutResponse_Result{Error: errorProto(err)}

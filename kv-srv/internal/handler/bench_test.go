@@ -23,7 +23,7 @@ func served(b *testing.B) *handler.Handler {
 			b.Error(err)
 		}
 	})
-	return handler.New(s, hot.New(time.Now, rand.Uint32))
+	return handler.New(s, hot.New(time.Now, rand.Uint32), time.Now)
 }
 
 // BenchmarkGet gets an item of 100 bytes in memory, of several in turn.

@@ -3,8 +3,11 @@ package handler
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/micro/platform/kv-srv/internal/hot"
+	"github.com/micro/platform/kv-srv/internal/lease"
 	"github.com/micro/platform/kv-srv/internal/store"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
@@ -15,24 +18,33 @@ const maxResponse = 3 << 20
 
 // Handler is the server side of KV. Its methods may be called at once.
 type Handler struct {
-	store store.Store
-	keys  *hot.Keys
+	store  store.Store
+	keys   *hot.Keys
+	now    func() time.Time
+	leases *lease.Table
 }
 
 var _ kvpb.KVHandler = (*Handler)(nil)
 
 // New returns a handler of the items in s, which stays the caller's to close. It notes in
 // keys which of them are used.
-func New(s store.Store, keys *hot.Keys) *Handler { return &Handler{s, keys} }
+func New(s store.Store, keys *hot.Keys, now func() time.Time) *Handler {
+	return &Handler{s, keys, now, lease.New(now, maxLeases)}
+}
 
 // Get implements kvpb.KVHandler.
 func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetResponse) error {
 	var c checks
 	namespace, key := c.namespace(req.GetNamespace()), c.key("key", req.GetKey())
+	l := leasing{namespace: namespace, key: key, lease: c.lease(req.GetLease())}
+	l.stale = c.stale(req.GetStale(), l.lease)
 	if c.err != nil {
 		return c.err
 	}
 	h.keys.Read(namespace, key)
+	if l.lease > 0 {
+		return h.getLeased(ctx, l, rsp)
+	}
 	item, err := h.store.Get(ctx, namespace, key)
 	if err != nil {
 		return refusal(ctx, err)
@@ -53,11 +65,13 @@ func (h *Handler) Put(ctx context.Context, req *kvpb.PutRequest, rsp *kvpb.PutRe
 	if err != nil {
 		return refusal(ctx, err)
 	}
+	h.leases.End(namespace, w.Key)
 	rsp.Version = version
 	return nil
 }
 
-// Delete implements kvpb.KVHandler.
+// Delete implements kvpb.KVHandler. Also where there is no item it ends the lease: what is
+// being made may be out of date, or whoever was to put it gives up.
 func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.DeleteResponse) error {
 	var c checks
 	namespace := c.namespace(req.GetNamespace())
@@ -70,7 +84,11 @@ func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.D
 		return c.err
 	}
 	h.keys.Written(namespace, r.Key)
-	return refusal(ctx, h.store.Delete(ctx, namespace, r))
+	err := h.store.Delete(ctx, namespace, r)
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		h.leases.End(namespace, r.Key)
+	}
+	return refusal(ctx, err)
 }
 
 // Increment implements kvpb.KVHandler.
@@ -91,6 +109,7 @@ func (h *Handler) Increment(ctx context.Context, req *kvpb.IncrementRequest, rsp
 	if err != nil {
 		return refusal(ctx, err)
 	}
+	h.leases.End(namespace, a.Key)
 	rsp.Value, rsp.Version = sum, version
 	return nil
 }
@@ -107,6 +126,7 @@ func (h *Handler) Touch(ctx context.Context, req *kvpb.TouchRequest, rsp *kvpb.T
 	if err != nil {
 		return refusal(ctx, err)
 	}
+	h.leases.End(namespace, key)
 	rsp.Version = version
 	return nil
 }

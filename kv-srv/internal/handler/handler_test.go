@@ -38,7 +38,7 @@ func open(t testing.TB, o memory.Options) *handler.Handler {
 
 // over returns a handler over a store, which counts each use of a key.
 func over(s store.Store) *handler.Handler {
-	return handler.New(s, hot.New(time.Now, func() uint32 { return 0 }))
+	return handler.New(s, hot.New(time.Now, func() uint32 { return 0 }), time.Now)
 }
 
 // call makes the unary call that takes req.
@@ -135,6 +135,10 @@ func TestInvalidRequests(t *testing.T) {
 		{&kvpb.GetRequest{}, `key: 0 bytes long, want 1 to 1024`},
 		{&kvpb.GetRequest{Key: long}, `key: 1025 bytes long, want 1 to 1024`},
 		{&kvpb.GetRequest{Key: "\xff"}, `key: not UTF-8`},
+		{&kvpb.GetRequest{Key: "k", Lease: durationpb.New(0)}, `lease: 0s, want 1ms to 1m, or none`},
+		{&kvpb.GetRequest{Key: "k", Lease: durationpb.New(time.Minute + 1)}, `lease: 1m0.000000001s, want 1ms to 1m, or none`},
+		{&kvpb.GetRequest{Key: "k", Stale: durationpb.New(time.Second)}, `stale: 1s without lease, want both or lease alone`},
+		{&kvpb.GetRequest{Key: "k", Lease: durationpb.New(time.Second), Stale: durationpb.New(0)}, `stale: 0s, want 1ms to 10 years, or none`},
 
 		{&kvpb.PutRequest{Namespace: "a_b", Key: "k"}, `namespace: has '_', want 1 to 63 of a-z, 0-9 and -`},
 		{&kvpb.PutRequest{}, `key: 0 bytes long, want 1 to 1024`},

@@ -20,7 +20,7 @@ func TestListHotKeys(t *testing.T) {
 	s := memory.Open(memory.Options{})
 	defer s.Close()
 	now := time.Now()
-	h := handler.New(s, hot.New(func() time.Time { return now }, func() uint32 { return 0 }))
+	h := handler.New(s, hot.New(func() time.Time { return now }, func() uint32 { return 0 }), time.Now)
 	for n, req := range map[int]proto.Message{
 		1: &kvpb.DeleteRequest{Key: "deleted"},
 		2: &kvpb.IncrementRequest{Key: "incremented"},

@@ -50,6 +50,7 @@ func (h *Handler) DeletePrefix(ctx context.Context, req *kvpb.DeletePrefixReques
 	if err != nil {
 		return refusal(ctx, err)
 	}
+	h.leases.EndPrefix(namespace, prefix)
 	rsp.Deleted = int64(n)
 	return nil
 }

@@ -28,7 +28,7 @@ func (h *Handler) GetRing(ctx context.Context, _ *kvpb.GetRingRequest, rsp *kvpb
 
 func nodeProto(n store.Node) *kvpb.GetRingResponse_Node {
 	p := &kvpb.GetRingResponse_Node{
-		Name: n.Name, Address: n.Address, State: nodeState(n.State), Share: n.Share,
+		Name: n.Name, State: nodeState(n.State), Share: n.Share,
 		Keys: n.Keys, Copies: n.Copies, Bytes: n.Bytes, MaxBytes: n.MaxBytes,
 		Moving: n.Moving, Moved: n.Moved, Conflicts: n.Conflicts, Waiting: n.Waiting, Silent: n.Silent,
 	}

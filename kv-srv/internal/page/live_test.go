@@ -193,7 +193,7 @@ func TestChangeBeforeWatch(t *testing.T) {
 	s := of(t, nil, host.Service{Name: "kv-srv", Start: func(_ context.Context, h *host.Host) error {
 		m := memory.Open(memory.Options{})
 		h.OnStop(func(context.Context) error { return m.Close() })
-		l.KVHandler = handler.New(m, hot.New(time.Now, rand.Uint32))
+		l.KVHandler = handler.New(m, hot.New(time.Now, rand.Uint32), time.Now)
 		c, err := page.Config()
 		if err == nil {
 			_, err = h.Pages(c)

@@ -25,8 +25,7 @@ const (
 
 // Node is one process of a Ring.
 type Node struct {
-	Name      string
-	Address   string // host:port
+	Name      string // host:port, where other nodes reach it
 	State     NodeState
 	Share     float64 // of all keys that it answers for, from 0 to 1
 	Keys      int64   // items that it answers for
@@ -53,7 +52,10 @@ type Ringed interface {
 type Leaser interface {
 	Store
 
-	// Lease takes the lease on a key for d, unless somebody has it: false. A write to
-	// the key ends it. A lease is lost with the process that keeps it.
+	// Lease takes the lease on a key for d, unless somebody has it: false. It looks at no
+	// item. A write to the key ends it, and a Delete that finds no item; one that failed
+	// otherwise does not. A lease that nobody uses ends by its time, and one is lost with
+	// the process that keeps it. A store that has leases of some namespaces alone returns an
+	// *UnsupportedError for the others: theirs are left to the caller.
 	Lease(ctx context.Context, namespace, key string, d time.Duration) (bool, error)
 }

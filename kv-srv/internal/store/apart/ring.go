@@ -2,11 +2,15 @@ package apart
 
 import (
 	"context"
+	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store"
 )
 
-var _ store.Ringed = (*Store)(nil)
+var (
+	_ store.Ringed = (*Store)(nil)
+	_ store.Leaser = (*Store)(nil)
+)
 
 // Ring implements store.Ringed. One of the stores may be a ring.
 func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
@@ -16,4 +20,12 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 		}
 	}
 	return store.Ring{}, &store.UnsupportedError{Backend: s.rest.backend, Op: "tell of a ring: no KV_PEERS are set", Have: []string{"memory"}}
+}
+
+// Lease implements store.Leaser, for the namespaces whose store is one.
+func (s *Store) Lease(ctx context.Context, namespace, key string, d time.Duration) (bool, error) {
+	if l, ok := s.of(namespace).(store.Leaser); ok {
+		return l.Lease(ctx, namespace, key, d)
+	}
+	return false, &store.UnsupportedError{Backend: "the store of " + namespace, Op: "lease keys", Have: []string{"memory on many nodes"}}
 }

@@ -11,6 +11,7 @@ const (
 	requestCost = 88  // a remembered request ID
 	spaceCost   = 352 // a namespace
 	changeCost  = 176 // a change in a history, with the record that it keeps
+	tombCost    = 208 // a tombstone, with its place in the map
 )
 
 func (r *record) cost() int64 {
@@ -29,6 +30,10 @@ func costOfItem(key string, r *record) int64 {
 }
 
 func costOfSpace(namespace string) int64 { return spaceCost + int64(len(namespace)) }
+
+func costOfTombstone(n name) int64 {
+	return tombCost + int64(len(n.namespace)+len(n.key))
+}
 
 func costOfChange(c change) int64 {
 	n := changeCost + int64(len(c.key))

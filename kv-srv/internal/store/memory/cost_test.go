@@ -64,20 +64,48 @@ func TestCostsAreHonest(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := open(t, memory.Options{MaxBytes: 1 << 30})
-			before := heap()
-			for i := range c.n {
-				c.put(s, i)
-			}
-			grown, counted := heap()-before, s.Stats().Bytes
-			t.Logf("%d bytes each, counted as %d", grown/int64(c.n), counted/int64(c.n))
-			if grown > counted {
-				t.Errorf("%d bytes take %d", counted, grown)
-			}
-			if grown < counted/3 { // the history counts again what it shares with items
-				t.Errorf("%d bytes are counted, but only %d taken", counted, grown)
-			}
-			runtime.KeepAlive(s)
+			wantHonest(t, open(t, memory.Options{MaxBytes: 1 << 30}), c.n, c.put)
 		})
+	}
+}
+
+// wantHonest does something n times, and compares what the store counts with what the
+// heap grows by.
+func wantHonest(t *testing.T, s *memory.Store, n int, put func(*memory.Store, int)) {
+	t.Helper()
+	before, counted := heap(), -s.Stats().Bytes
+	for i := range n {
+		put(s, i)
+	}
+	grown := heap() - before
+	counted += s.Stats().Bytes
+	t.Logf("%d bytes each, counted as %d", grown/int64(n), counted/int64(n))
+	if grown > counted {
+		t.Errorf("%d bytes take %d", counted, grown)
+	}
+	if grown < counted/3 { // the history counts again what it shares with items
+		t.Errorf("%d bytes are counted, but only %d taken", counted, grown)
+	}
+	runtime.KeepAlive(s)
+}
+
+// TestCostsOfSlotsAreHonest does the same with Slots, whose shards are small, at sizes where
+// maps have just grown, and others.
+func TestCostsOfSlotsAreHonest(t *testing.T) {
+	for _, n := range []int{30_000, 40_000, 60_000} {
+		for name, put := range map[string]func(*memory.Store, int){
+			"items of 100 bytes": func(s *memory.Store, i int) {
+				c := put(keyOf(i), uint64(1+i))
+				c.Item.Value = make([]byte, 100)
+				mustApply(t, s, c, true)
+			},
+			"tombstones": func(s *memory.Store, i int) {
+				mustApply(t, s, gone(keyOf(i), uint64(1+i)), true)
+			},
+		} {
+			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
+				wantHonest(t, open(t, memory.Options{MaxBytes: 1 << 30, Slots: 4096, Hash: hash}), n, put)
+			})
+		}
 	}
 }

@@ -14,7 +14,8 @@ type entry struct {
 	key   string
 	rec   atomic.Pointer[record] // once the key is removed, the last one
 	seen  atomic.Uint64          // Store.version at the last read or write
-	due   int                    // index in Store.expiries; none: -1
+	due   int32                  // index in Store.expiries; none: -1
+	slot  int32                  // index of its shard
 }
 
 // record is what one write stored. It never changes.
@@ -54,6 +55,9 @@ func (e *entry) see(version uint64) {
 		e.seen.Store(version)
 	}
 }
+
+// narrow is a number of which memory never holds 2^31.
+func narrow[T ~int](n T) int32 { return int32(n) }
 
 // expiry is when an item ends that is written now; never: 0.
 func expiry(now int64, ttl time.Duration) int64 {

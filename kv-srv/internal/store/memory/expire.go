@@ -20,7 +20,7 @@ type ending struct {
 
 // set says when an item ends, 0 for never.
 func (h *expiries) set(e *entry, at int64) {
-	i := e.due
+	i := int(e.due)
 	switch {
 	case i < 0 && at == 0:
 		return
@@ -47,11 +47,11 @@ func (h *expiries) up(i int) int {
 	moving := a[i]
 	for i > 0 && moving.at < a[(i-1)/2].at {
 		a[i] = a[(i-1)/2]
-		a[i].entry.due = i
+		a[i].entry.due = narrow(i)
 		i = (i - 1) / 2
 	}
 	a[i] = moving
-	moving.entry.due = i
+	moving.entry.due = narrow(i)
 	return i
 }
 
@@ -67,11 +67,11 @@ func (h *expiries) down(i int) {
 			break
 		}
 		a[i] = a[child]
-		a[i].entry.due = i
+		a[i].entry.due = narrow(i)
 		i = child
 	}
 	a[i] = moving
-	moving.entry.due = i
+	moving.entry.due = narrow(i)
 }
 
 // expires says when an item ends, 0 for never.

@@ -15,12 +15,16 @@ const (
 	latest     = 32
 )
 
+// maxSlotChanges bounds it in a store with Slots, where changes wait for those under way.
+const maxSlotChanges = 16 * maxChanges
+
 // maxLooks bounds the search for histories with something to drop.
 const maxLooks = 1024
 
 // change is a store.Event as it is kept.
 type change struct {
-	kind    store.Kind
+	kind    int32 // a store.Kind
+	slot    int32
 	version uint64
 	key     string
 	rec     *record // nil: the item is gone
@@ -32,7 +36,7 @@ func (c change) event() store.Event {
 	if c.rec != nil {
 		item = c.rec.item(c.key)
 	}
-	return store.Event{Kind: c.kind, Version: c.version, Item: item}
+	return store.Event{Kind: store.Kind(c.kind), Version: c.version, Item: item}
 }
 
 // history is the latest changes of a namespace. It is what a new watcher catches up
@@ -43,28 +47,41 @@ type history struct {
 	first, n int
 	bytes    int64 // read and changed under Store.mu as well
 	log      watching.Log
+	feeds    map[*feed]struct{}
 }
 
 // at returns the ith change, the oldest being the 0th.
 func (h *history) at(i int) *change { return &h.ring[(h.first+i)%len(h.ring)] }
 
-// add appends a change, wakes who watches its key, and returns by how many bytes the
-// history has grown.
-func (h *history) add(c change) int64 {
+// add adds a change to at most limit others, wakes who watches its key, and returns by
+// how many bytes the history has grown. It comes after the last one, but in a store with
+// Slots, where one that is no later than the floor is left out.
+func (h *history) add(c change, limit int) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before := h.bytes
-	if h.n == maxChanges {
+	if h.n == limit {
 		h.dropFirst()
+	}
+	late := c.version <= h.log.Last
+	if late && c.version <= h.log.Floor {
+		return h.bytes - before
 	}
 	if h.n == len(h.ring) {
 		h.resize(max(2*h.n, 2))
 	}
 	c.cost = costOfChange(c)
+	h.bytes += c.cost
 	h.n++
 	*h.at(h.n - 1) = c
-	h.bytes += c.cost
-	h.log.Changed(c.key, c.version)
+	if late {
+		h.sift()
+	} else {
+		h.log.Changed(c.key, c.version)
+	}
+	for f := range h.feeds {
+		f.changed(&c)
+	}
 	return h.bytes - before
 }
 
@@ -126,13 +143,16 @@ func (h *history) read(w *watching.Watcher, buf []change) ([]change, error) {
 	return buf, nil
 }
 
+// heard tells whether somebody reads the history.
+func (h *history) heard() bool { return len(h.feeds) > 0 || h.log.Watched() }
+
 // spare is how many bytes of a history may go before those of others: not those of the
 // latest changes, if somebody watches, who may be about to read them.
 func (h *history) spare() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bytes := h.bytes
-	if h.log.Watched() {
+	if h.heard() {
 		for i := max(h.n-latest, 0); i < h.n; i++ {
 			bytes -= h.at(i).cost
 		}
@@ -143,7 +163,11 @@ func (h *history) spare() int64 {
 // log appends a change to the history of its namespace, and keeps the histories within
 // their share of the memory.
 func (s *Store) log(sp *space, c change) {
-	s.logged += sp.history.add(c)
+	limit := maxChanges
+	if s.opts.Slots > 0 {
+		limit = maxSlotChanges
+	}
+	s.logged += sp.history.add(c, limit)
 	if s.logged <= s.historyLimit() {
 		return
 	}

@@ -43,22 +43,30 @@ type Options struct {
 
 	// Now is the clock, which stands after 1970; nil: time.Now.
 	Now func() time.Time
+
+	// Slots makes the store the part of a ring that one node keeps: all keys are
+	// divided into so many slots. 0: it is a store of its own, in which the methods
+	// that are not those of store.Store, but for Stats, must not be called.
+	Slots int
+
+	// Hash comes with Slots, and is the same on all nodes: a key is in the slot of its
+	// Hash modulo Slots. All of its 64 bits tell names apart: see Digest.
+	Hash func(namespace, key string) uint64
 }
 
 // Store is a store.Store in memory.
 //
-// Get takes the read lock of one of 256 shards, which only the adding and removing of
+// Get takes the read lock of one of 256 shards, or Slots, which only the adding and removing of
 // keys takes for writing: overwriting swaps a pointer. All writers share one mutex, and
 // List waits for them, so a page is a snapshot and changes have one order.
 type Store struct {
 	opts  Options
 	table table
 
-	// version is that of the last change of any namespace. It starts at the time in
-	// microseconds: as long as an earlier life of this process made fewer than a
-	// million changes a second on average, its versions are smaller, and a watch
-	// from one of them is told that it missed something.
-	version atomic.Uint64 // changes under mu
+	// versions start at the time in microseconds: as long as an earlier life of this
+	// process made fewer than a million changes a second on average, its versions are
+	// smaller, and a watch from one of them is told that it missed something.
+	versions versions
 
 	mu        sync.RWMutex
 	spaces    map[string]*space
@@ -68,9 +76,10 @@ type Store struct {
 	expiries  expiries
 	wake      int64 // when the sweeper looks next; 0: not before it is told
 	requests  requests
-	used      int64 // bytes of items, namespaces and request IDs
-	held      int64 // of these, bytes of items
-	logged    int64 // bytes of histories
+	tombs     tombstones // of a store with Slots
+	used      int64      // bytes of items, namespaces, request IDs and tombstones
+	held      int64      // of these, bytes of items
+	logged    int64      // bytes of histories
 	items     int
 	hand      int    // the shard that gave the last sample
 	floor     uint64 // changes of dropped namespaces up to it are gone
@@ -99,7 +108,7 @@ func Open(opts Options) *Store {
 	}
 	s := &Store{
 		opts:      opts,
-		table:     newTable(randomHash()),
+		table:     tableOf(opts),
 		spaces:    make(map[string]*space),
 		inhabited: btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
 		deserted:  make(map[*space]struct{}),
@@ -110,9 +119,19 @@ func Open(opts Options) *Store {
 		done:      make(chan struct{}),
 		swept:     make(chan struct{}),
 	}
-	s.version.Store(s.floor)
+	s.versions.last.Store(s.floor)
+	if opts.Slots > 0 {
+		s.tombs = newTombstones(opts)
+	}
 	go s.sweep()
 	return s
+}
+
+func tableOf(opts Options) table {
+	if opts.Slots == 0 {
+		return newTable(randomHash(), shards)
+	}
+	return newTable(func(n name) uint64 { return opts.Hash(n.namespace, n.key) }, opts.Slots)
 }
 
 // Ready returns nil: memory is always there.

@@ -20,7 +20,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 		return store.Item{}, store.ErrNotFound
 	}
 	if s.opts.Evict {
-		e.see(s.version.Load())
+		e.see(s.versions.last.Load())
 	}
 	return rec.item(e.key), nil
 }
@@ -32,7 +32,7 @@ func (s *Store) List(ctx context.Context, namespace string, q store.Query) (stor
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	page := store.Page{Version: s.version.Load()}
+	page := store.Page{Version: s.versions.last.Load()}
 	sp := s.spaces[namespace]
 	if sp == nil {
 		return page, nil

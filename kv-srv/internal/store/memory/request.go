@@ -97,10 +97,13 @@ func (s *Store) remember(at place, a request.Answer) {
 	s.wakeAt((at.now/int64(period) + generations) * int64(period))
 }
 
-// forget drops the requests that need not be remembered, and returns when there will be
-// others, 0 for never.
+// forget drops the requests and some of the tombstones that need not be remembered, and
+// returns when there will be others, 0 for never.
 func (s *Store) forget(now int64) (next int64) {
 	freed, next := s.requests.forget(now)
 	s.used -= freed
+	if due := s.forgetTombstones(now); due != 0 && (next == 0 || due < next) {
+		next = due
+	}
 	return next
 }

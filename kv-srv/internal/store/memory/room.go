@@ -46,8 +46,8 @@ func (s *Store) evictable(need int64, keep *entry) bool {
 func (s *Store) evict(keep *entry) bool {
 	var victim *entry
 	left := sample
-	for n := 0; n < shards && left > 0; n++ {
-		s.hand = (s.hand + 1) % shards
+	for n := 0; n < len(s.table.shards) && left > 0; n++ {
+		s.hand = (s.hand + 1) % len(s.table.shards)
 		// A range over a map begins anywhere, and only writers change the map.
 		for _, e := range s.table.shards[s.hand].entries {
 			if e == keep {

@@ -97,6 +97,21 @@ func (s *Store) add(namespace, key string, rec *record) *entry {
 
 // remove ends an item and says why.
 func (s *Store) remove(e *entry, why store.Kind) {
+	version := s.allocate()
+	defer s.settleVersion(version)
+	s.removeAt(e, why, version)
+}
+
+func (s *Store) removeAt(e *entry, why store.Kind, version uint64) {
+	s.detach(e)
+	s.log(e.space, change{kind: narrow(why), slot: e.slot, version: version, key: e.key})
+	if why == store.Deleted && s.opts.Slots > 0 {
+		s.bury(e.name(), version, s.now())
+	}
+}
+
+// detach takes an item away, of which nobody is told.
+func (s *Store) detach(e *entry) {
 	s.expiries.set(e, 0)
 	s.charge(-costOfItem(e.key, e.rec.Load()))
 	e.space.bytes -= e.rec.Load().size(e.key)
@@ -104,7 +119,6 @@ func (s *Store) remove(e *entry, why store.Kind) {
 	e.space.keys.Delete(e)
 	s.items--
 	s.settle(e.space)
-	s.log(e.space, change{kind: why, version: s.version.Add(1), key: e.key})
 }
 
 // charge counts bytes of items.

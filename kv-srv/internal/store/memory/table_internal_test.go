@@ -7,7 +7,7 @@ import (
 
 // TestSameHash looks into the package because no caller can make hashes collide.
 func TestSameHash(t *testing.T) {
-	table := newTable(func(n name) uint64 { return uint64(len(n.key)) })
+	table := newTable(func(n name) uint64 { return uint64(len(n.key)) }, 256)
 	var entries []*entry
 	for _, ns := range []string{"a", "b"} {
 		for i := range 100 {

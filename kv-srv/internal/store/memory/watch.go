@@ -10,7 +10,8 @@ import (
 // Watch implements store.Store. Events wait in the history of the namespace, of at most
 // 4,096 changes, for all watchers together: a writer waits for none, and a watcher that
 // falls behind the oldest change ends with store.ErrLagging. Watching a namespace makes
-// it, for which a full store has no room: store.ErrFull.
+// it, for which a full store has no room: store.ErrFull. In a store with Slots it misses
+// copies that come in another order than that of their versions: see Feed.
 func (s *Store) Watch(ctx context.Context, namespace, prefix string, from uint64, emit func(store.Event) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -52,20 +53,29 @@ func (s *Store) deliver(ctx context.Context, sp *space, w *watching.Watcher, buf
 func (s *Store) subscribe(w *watching.Watcher, namespace string, from uint64) (*space, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sp := s.spaces[namespace]
-	if sp == nil {
-		if err := s.makeRoom(costOfSpace(namespace), s.now(), nil, nil); err != nil {
-			return nil, err
-		}
-		sp = s.addSpace(namespace)
+	sp, err := s.audible(namespace)
+	if err != nil {
+		return nil, err
 	}
-	if err := sp.history.join(w, from, s.version.Load()); err != nil {
+	if err := sp.history.join(w, from, s.versions.last.Load()); err != nil {
 		s.settle(sp)
 		return nil, err
 	}
 	s.watchers.Add(1)
 	s.settle(sp)
 	return sp, nil
+}
+
+// audible returns a namespace, which it makes if it is not there. It is followed by
+// settle.
+func (s *Store) audible(namespace string) (*space, error) {
+	if sp := s.spaces[namespace]; sp != nil {
+		return sp, nil
+	}
+	if err := s.makeRoom(costOfSpace(namespace), s.now(), nil, nil); err != nil {
+		return nil, err
+	}
+	return s.addSpace(namespace), nil
 }
 
 func (s *Store) unsubscribe(w *watching.Watcher, sp *space) {
@@ -91,7 +101,7 @@ func (h *history) leave(w *watching.Watcher) {
 func (h *history) watched() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.log.Watched()
+	return h.heard()
 }
 
 func (h *history) progress(w *watching.Watcher) store.Event {

@@ -45,9 +45,11 @@ func (s *Store) set(at place, rec *record, sum int64) error {
 		return err
 	}
 	s.charge(grown)
-	rec.version = s.version.Add(1)
+	rec.version = s.allocate()
+	defer s.settleVersion(rec.version)
 	e := at.entry
 	if e == nil {
+		s.exhume(name{at.namespace, at.key})
 		e = s.add(at.namespace, at.key, rec)
 	} else {
 		e.rec.Store(rec)
@@ -55,7 +57,7 @@ func (s *Store) set(at place, rec *record, sum int64) error {
 	e.space.bytes += added
 	e.see(rec.version)
 	s.expires(e, rec.expires)
-	s.log(e.space, change{kind: store.Put, version: rec.version, key: e.key, rec: rec})
+	s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
 	s.remember(at, request.Answer{Sum: sum, Version: rec.version})
 	return nil
 }

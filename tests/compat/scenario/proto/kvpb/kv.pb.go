@@ -249,9 +249,10 @@ type GetRequest struct {
 	// Asks for a lease, from 1 millisecond to 1 minute, on a key without an item. One
 	// caller gets it and is to put the item; the others wait until the item is there,
 	// or until the lease ends and the next of them gets it. It binds nobody: every
-	// write is done as without it, and one to the key ends it. Callers of several
-	// services that share a backend may have one lease for each service; of memory:
-	// on many nodes there is one. Unset: a key without an item is not_found.
+	// write is done as without it, and one to the key ends it, as does a Delete that
+	// finds no item: so it is given back. Callers of several services that share a
+	// backend may have one lease for each service; of memory: on many nodes there is
+	// one. Unset: a key without an item is not_found.
 	Lease *durationpb.Duration `protobuf:"bytes,3,opt,name=lease,proto3" json:"lease,omitempty"`
 	// Only with lease, from 1 millisecond to 10 years: an item that ends sooner than
 	// this is stale. One caller gets it with a lease and is to put another one, the
@@ -2180,35 +2181,33 @@ func (x *ListHotKeysResponse_HotKey) GetWriteRate() float64 {
 // Node is a process of the ring.
 type GetRingResponse_Node struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the node.
+	// Where other nodes reach it, host:port, which is its name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Where other nodes reach it, host:port.
-	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	// What it does.
-	State GetRingResponse_State `protobuf:"varint,3,opt,name=state,proto3,enum=micro.kv.v1.GetRingResponse_State" json:"state,omitempty"`
+	State GetRingResponse_State `protobuf:"varint,2,opt,name=state,proto3,enum=micro.kv.v1.GetRingResponse_State" json:"state,omitempty"`
 	// Part of all keys that it answers for, from 0 to 1.
-	Share float64 `protobuf:"fixed64,4,opt,name=share,proto3" json:"share,omitempty"`
+	Share float64 `protobuf:"fixed64,3,opt,name=share,proto3" json:"share,omitempty"`
 	// How many items it answers for.
-	Keys int64 `protobuf:"varint,5,opt,name=keys,proto3" json:"keys,omitempty"`
+	Keys int64 `protobuf:"varint,4,opt,name=keys,proto3" json:"keys,omitempty"`
 	// How many items it keeps copies of, for other nodes.
-	Copies int64 `protobuf:"varint,6,opt,name=copies,proto3" json:"copies,omitempty"`
+	Copies int64 `protobuf:"varint,5,opt,name=copies,proto3" json:"copies,omitempty"`
 	// Bytes of memory that items, copies and what belongs to them take.
-	Bytes int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Bytes int64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Bytes that they may take at most.
-	MaxBytes int64 `protobuf:"varint,8,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	MaxBytes int64 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// Slots whose copies it still has to bring up to date on other nodes.
-	Moving int64 `protobuf:"varint,9,opt,name=moving,proto3" json:"moving,omitempty"`
+	Moving int64 `protobuf:"varint,8,opt,name=moving,proto3" json:"moving,omitempty"`
 	// Items that it has sent to other nodes to that end, since it started.
-	Moved int64 `protobuf:"varint,10,opt,name=moved,proto3" json:"moved,omitempty"`
+	Moved int64 `protobuf:"varint,9,opt,name=moved,proto3" json:"moved,omitempty"`
 	// Items that were written on both sides of a partition, of which it has dropped
 	// the older one, since it started.
-	Conflicts int64 `protobuf:"varint,11,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
+	Conflicts int64 `protobuf:"varint,10,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
 	// When it started.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Why it does not answer for its keys now. Empty: it does, or it joins.
-	Waiting string `protobuf:"bytes,13,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Waiting string `protobuf:"bytes,12,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// It did not answer in time: what is said of it above is what others know.
-	Silent        bool `protobuf:"varint,14,opt,name=silent,proto3" json:"silent,omitempty"`
+	Silent        bool `protobuf:"varint,13,opt,name=silent,proto3" json:"silent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2246,13 +2245,6 @@ func (*GetRingResponse_Node) Descriptor() ([]byte, []int) {
 func (x *GetRingResponse_Node) GetName() string {
 	if x != nil {
 		return x.Name
-	}
-	return ""
-}
-
-func (x *GetRingResponse_Node) GetAddress() string {
-	if x != nil {
-		return x.Address
 	}
 	return ""
 }
@@ -2499,29 +2491,28 @@ const file_micro_kv_v1_kv_proto_rawDesc = "" +
 	"\tread_rate\x18\x03 \x01(\x01R\breadRate\x12\x1d\n" +
 	"\n" +
 	"write_rate\x18\x04 \x01(\x01R\twriteRate\"\x10\n" +
-	"\x0eGetRingRequest\"\x88\x05\n" +
+	"\x0eGetRingRequest\"\xee\x04\n" +
 	"\x0fGetRingResponse\x12\x1a\n" +
 	"\breplicas\x18\x01 \x01(\x05R\breplicas\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\x05R\x05slots\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x127\n" +
-	"\x05nodes\x18\x04 \x03(\v2!.micro.kv.v1.GetRingResponse.NodeR\x05nodes\x1a\x9c\x03\n" +
+	"\x05nodes\x18\x04 \x03(\v2!.micro.kv.v1.GetRingResponse.NodeR\x05nodes\x1a\x82\x03\n" +
 	"\x04Node\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\x128\n" +
-	"\x05state\x18\x03 \x01(\x0e2\".micro.kv.v1.GetRingResponse.StateR\x05state\x12\x14\n" +
-	"\x05share\x18\x04 \x01(\x01R\x05share\x12\x12\n" +
-	"\x04keys\x18\x05 \x01(\x03R\x04keys\x12\x16\n" +
-	"\x06copies\x18\x06 \x01(\x03R\x06copies\x12\x14\n" +
-	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x1b\n" +
-	"\tmax_bytes\x18\b \x01(\x03R\bmaxBytes\x12\x16\n" +
-	"\x06moving\x18\t \x01(\x03R\x06moving\x12\x14\n" +
-	"\x05moved\x18\n" +
-	" \x01(\x03R\x05moved\x12\x1c\n" +
-	"\tconflicts\x18\v \x01(\x03R\tconflicts\x129\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x05state\x18\x02 \x01(\x0e2\".micro.kv.v1.GetRingResponse.StateR\x05state\x12\x14\n" +
+	"\x05share\x18\x03 \x01(\x01R\x05share\x12\x12\n" +
+	"\x04keys\x18\x04 \x01(\x03R\x04keys\x12\x16\n" +
+	"\x06copies\x18\x05 \x01(\x03R\x06copies\x12\x14\n" +
+	"\x05bytes\x18\x06 \x01(\x03R\x05bytes\x12\x1b\n" +
+	"\tmax_bytes\x18\a \x01(\x03R\bmaxBytes\x12\x16\n" +
+	"\x06moving\x18\b \x01(\x03R\x06moving\x12\x14\n" +
+	"\x05moved\x18\t \x01(\x03R\x05moved\x12\x1c\n" +
+	"\tconflicts\x18\n" +
+	" \x01(\x03R\tconflicts\x129\n" +
 	"\n" +
-	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x18\n" +
-	"\awaiting\x18\r \x01(\tR\awaiting\x12\x16\n" +
-	"\x06silent\x18\x0e \x01(\bR\x06silent\"W\n" +
+	"start_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x18\n" +
+	"\awaiting\x18\f \x01(\tR\awaiting\x12\x16\n" +
+	"\x06silent\x18\r \x01(\bR\x06silent\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_JOINING\x10\x01\x12\x11\n" +

@@ -1,0 +1,345 @@
+package ring
+
+import (
+	"slices"
+	"time"
+
+	ringpb "github.com/micro/platform/proto/micro/ring/v1"
+)
+
+// Store.mu is held in all of this file, but for look.
+
+// look acts on what only time brings about.
+func (s *Store) look() {
+	ticker := time.NewTicker(beat / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.mu.Lock()
+		s.act()
+		s.mu.Unlock()
+	}
+}
+
+// wake notes whether this process was stopped, or had no processor: then nobody else is
+// to blame for silence.
+func (s *Store) wake() {
+	now := s.clock()
+	if now-s.ticked > 2*beat {
+		s.awake = now
+		for _, p := range s.peers {
+			p.failing, p.refusing = 0, 0
+		}
+	}
+	s.ticked = now
+}
+
+// claim is what this node takes the ring for.
+func (s *Store) claim() *ringpb.Claim {
+	v := s.view.Load()
+	c := &ringpb.Claim{
+		Self: s.self.proto(), View: v.id, Version: s.local.Version(),
+		Moving: v.moving.Load(), Provided: v.providedTo(),
+	}
+	c.Weight, c.Lead = v.weight()
+	for _, p := range s.peers {
+		switch {
+		case p.out():
+			c.Excluded = append(c.Excluded, &ringpb.Exclusion{Name: p.name, Sequence: p.excluded})
+		case p.present():
+			c.Others = append(c.Others, p.proto())
+		}
+	}
+	return c
+}
+
+// absorb takes in the claim of another node, and returns that node.
+func (s *Store) absorb(c *ringpb.Claim) *peer {
+	from := memberOf(c.GetSelf())
+	if from.name == s.self.name || from.name == "" {
+		return nil
+	}
+	s.local.Advance(c.GetVersion())
+	p := s.learn(from)
+	if p == nil {
+		return nil
+	}
+	p.claimed, p.moving, p.provided = c.GetView(), c.GetMoving(), c.GetProvided()
+	for _, e := range c.GetExcluded() {
+		if e.GetName() == s.self.name && e.GetSequence() >= s.self.seq {
+			s.refused(p, c)
+		}
+	}
+	if p.out() {
+		return p // until it has joined anew, what it says of others is nothing to go by
+	}
+	for _, m := range c.GetOthers() {
+		s.learn(memberOf(m))
+	}
+	for _, e := range c.GetExcluded() {
+		if q := s.peers[e.GetName()]; q != nil && q.seq <= e.GetSequence() && !q.out() {
+			s.exclude(q, "another node has it left out", p.name)
+		}
+	}
+	return p
+}
+
+// learn takes in what a node has said of itself, and returns it, nil if it is this one or
+// cannot be called.
+func (s *Store) learn(m member) *peer {
+	if m.name == s.self.name {
+		if m.seq > s.self.seq { // of an earlier process, whose clock was ahead
+			s.self.seq = m.seq + 1
+		}
+		return nil
+	}
+	p := s.peers[m.name]
+	switch {
+	case p == nil:
+		return s.meet(m)
+	case m.seq <= p.seq:
+		return p
+	}
+	p.gone = false
+	if m.birth != p.birth {
+		p.common = 0
+	}
+	if m.birth != p.birth || !m.answers() { // it does not rely on earlier promises
+		p.granted, p.leased, p.claimed = 0, 0, 0
+	}
+	p.member = m
+	p.hurry()
+	return p
+}
+
+// part ends talking to a node.
+func (s *Store) part(p *peer) {
+	p.stop()
+	delete(s.peers, p.name)
+	s.work.Go(func() { _ = p.conn.Close() }) // nothing is lost with it
+}
+
+// exclude leaves a node out until it joins anew.
+func (s *Store) exclude(p *peer, why, by string) {
+	p.excluded = p.seq
+	if p.answers() {
+		s.opts.Log.Warn("a node is left out of the ring", "node", p.name, "why", why, "by", by)
+	}
+}
+
+// refused is what a node does that another one has left out: it joins anew, unless it has
+// left that one out as well, and is on the larger side. It does so less and less often.
+func (s *Store) refused(by *peer, c *ringpb.Claim) {
+	now := s.clock()
+	if by.out() && !s.lighter(c) || now < s.retry {
+		return
+	}
+	if by.out() { // both sides of a partition hear of each other: this one forgets its own
+		for _, p := range s.peers {
+			p.excluded = 0
+		}
+	}
+	s.rejoin()
+	s.refusals = min(s.refusals+1, 6)
+	s.retry = now + beat<<s.refusals
+}
+
+// lighter tells whether the view of another node is to be preferred to this one's.
+func (s *Store) lighter(c *ringpb.Claim) bool {
+	weight, lead := s.view.Load().weight()
+	switch {
+	case weight != c.GetWeight():
+		return weight < c.GetWeight()
+	case lead != c.GetLead():
+		return lead > c.GetLead()
+	}
+	return s.self.name > c.GetSelf().GetName()
+}
+
+// rejoin gives up all slots, to join anew with what is here.
+func (s *Store) rejoin() {
+	if s.self.state == ringpb.State_STATE_LEFT {
+		return
+	}
+	s.opts.Log.Info("this node joins the ring anew")
+	s.become(ringpb.State_STATE_JOINING)
+	s.stale = true
+}
+
+// become changes what this node does.
+func (s *Store) become(state ringpb.State) {
+	s.self.state = state
+	s.self.seq++
+}
+
+// act draws the conclusions from what is known now.
+func (s *Store) act() {
+	s.wake()
+	now := s.clock()
+	for _, p := range s.peers {
+		switch {
+		case p.out():
+		case p.refusing >= 2:
+			p.gone = true
+			s.exclude(p, "nobody listens on its address", s.self.name)
+		case p.failing > 0 && now-p.failing >= term:
+			s.exclude(p, "it does not answer", s.self.name)
+		}
+	}
+	s.forget(now)
+	s.promote(now)
+	s.update(now)
+	s.renew(now)
+	if s.self.state == ringpb.State_STATE_LEAVING || s.self.state == ringpb.State_STATE_LEFT {
+		s.bell.ring() // Leave waits for the others
+	}
+}
+
+// forgetAfter is how long a node that is out is asked whether it is back.
+const forgetAfter = 10 * time.Minute
+
+// forget drops nodes that have left, or that were silent for long.
+func (s *Store) forget(now time.Duration) {
+	for _, p := range s.peers {
+		silent := p.failing > 0 && now-p.failing > forgetAfter
+		if silent && (p.out() || p.state == ringpb.State_STATE_LEFT) {
+			s.part(p)
+		}
+	}
+}
+
+// members are those that belong into the view, in the order of their names.
+func (s *Store) members() []member {
+	var all []member
+	if s.self.present() {
+		all = append(all, s.self)
+	}
+	for _, p := range s.peers {
+		if !p.out() && p.present() {
+			all = append(all, p.member)
+		}
+	}
+	sortMembers(all)
+	return all
+}
+
+// update enters another view if there is reason to, and no promise against it.
+func (s *Store) update(now time.Duration) {
+	next := s.members()
+	v := s.view.Load()
+	if viewID(next, s.opts.Replicas) == v.id {
+		return
+	}
+	for _, p := range s.peers {
+		if i := v.find(p.name); i >= 0 && v.members[i].answers() && p.out() && !p.gone && p.granted > now {
+			return // it may rely on the promise until then; look comes again
+		}
+	}
+	s.enter(next)
+}
+
+// enter changes the view.
+func (s *Store) enter(members []member) {
+	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
+	s.plan(old, v)
+	s.gate.Lock()
+	s.view.Store(v)
+	close(old.left)
+	s.gate.Unlock()
+	s.bell.ring()
+	for _, p := range s.peers {
+		p.hurry()
+	}
+	s.work.Go(func() { s.move(v) })
+}
+
+// renew finds out until when this node may answer for its keys.
+func (s *Store) renew(now time.Duration) {
+	v := s.view.Load()
+	until := time.Duration(forever)
+	for _, m := range v.members {
+		if m.name == s.self.name || !m.answers() {
+			continue
+		}
+		p := s.peers[m.name]
+		if p == nil || p.leasedIn != v.id {
+			return
+		}
+		until = min(until, p.leased)
+	}
+	if until <= now {
+		return
+	}
+	before := v.leased.Swap(int64(until))
+	if !v.established.Swap(true) {
+		s.established(v)
+	}
+	if before <= int64(now) {
+		s.bell.ring()
+	}
+	s.settle(v)
+}
+
+// established notes from which version on this node has every write to what it holds.
+func (s *Store) established(v *view) {
+	version := s.local.Version()
+	for slot := range s.have {
+		if s.have[slot] == unknown && v.holds(slot) {
+			s.have[slot] = version
+		}
+	}
+}
+
+// promote lets a node that joins begin to answer, if it has all that it needs.
+func (s *Store) promote(now time.Duration) {
+	v := s.view.Load()
+	if s.self.state != ringpb.State_STATE_JOINING || v.find(s.self.name) < 0 || v.members[v.self].seq != s.self.seq {
+		return
+	}
+	others := false
+	for _, m := range v.members {
+		if m.name == s.self.name {
+			continue
+		}
+		p := s.peers[m.name]
+		if p == nil || p.claimed != v.id {
+			return
+		}
+		if m.answers() {
+			others = true
+			if !slices.Contains(p.provided, s.self.name) {
+				return
+			}
+		}
+	}
+	switch {
+	case others && (!v.established.Load() || s.stale && s.offered != v.id):
+		return
+	case !others && (now < s.alone || v.members[0].name != s.self.name):
+		return // all join: the first of them begins
+	}
+	s.stale, s.refusals = false, 0
+	s.become(ringpb.State_STATE_SERVING)
+	s.opts.Log.Info("this node serves", "nodes", len(v.members), "items", s.local.Stats().Items)
+}
+
+// settle notes that nothing moves on any node.
+func (s *Store) settle(v *view) {
+	if v.settled.Load() || v.moving.Load() > 0 || v.self < 0 {
+		return
+	}
+	for _, m := range v.members {
+		if m.state != ringpb.State_STATE_SERVING {
+			return
+		}
+		if p := s.peers[m.name]; m.name != s.self.name && (p == nil || p.claimed != v.id || p.moving > 0) {
+			return
+		}
+	}
+	v.settled.Store(true)
+	s.work.Go(func() { s.tidy(v) })
+}

@@ -1,0 +1,186 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/memory"
+	ringpb "github.com/micro/platform/proto/micro/ring/v1"
+)
+
+// batch is some changes of one node. All up to a version are in this or in earlier ones.
+type batch struct {
+	place  int
+	events []store.Event
+	upTo   uint64
+}
+
+// feedHere emits the changes of a namespace that this node decides in a view. It returns
+// errMoved when the view has changed.
+//
+// What it says to be complete was so while it had the view: nobody decides in the next
+// one before this node has entered it, and told how far its versions are.
+func (s *Store) feedHere(ctx context.Context, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
+	if !s.complete(v, from) {
+		return store.ErrCompacted
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with the feed
+		select {
+		case <-v.left:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := s.local.Feed(ctx, namespace, from, v.owns, want, func(events []store.Event, upTo uint64) error {
+		if s.view.Load() != v {
+			return errMoved
+		}
+		return emit(events, upTo)
+	})
+	if s.view.Load() != v {
+		return errMoved
+	}
+	return err
+}
+
+// complete tells whether this node knows all changes after a version to what it answers
+// for.
+func (s *Store) complete(v *view, from uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for slot := range slots {
+		if v.owns(slot) && from < s.have[slot] {
+			return false
+		}
+	}
+	return true
+}
+
+// Feed implements ringpb.RingHandler.
+func (h Handler) Feed(ctx context.Context, stream ringpb.Ring_FeedStream) error {
+	s := h.s
+	if err := s.proved(ctx); err != nil {
+		return err
+	}
+	req, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	v, err := s.serving(ctx, req.GetView())
+	if err != nil {
+		return away("%v", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	want := make(chan uint64)
+	go func() { // ends with the stream
+		defer cancel()
+		for {
+			req, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			select {
+			case want <- req.GetVersionWanted():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err = s.feedHere(ctx, v, req.GetNamespace(), req.GetFrom(), want, func(events []store.Event, upTo uint64) error {
+		return stream.Send(feedResponse(req.GetNamespace(), events, upTo))
+	})
+	if errors.Is(err, store.ErrCompacted) || errors.Is(err, store.ErrLagging) {
+		return stream.Send(&ringpb.FeedResponse{}) // of version 0: it cannot go on from there
+	}
+	return away("%v", err)
+}
+
+func feedResponse(namespace string, events []store.Event, upTo uint64) *ringpb.FeedResponse {
+	rsp := &ringpb.FeedResponse{Version: upTo}
+	for _, e := range events {
+		rsp.Events = append(rsp.Events, &ringpb.FeedResponse_Event{
+			Kind:   ringpb.FeedResponse_Event_Kind(e.Kind) - 1, //nolint:gosec // they have the same order, after Progress
+			Record: recordOf(memory.Copy{Namespace: namespace, Item: e.Item}), Version: e.Version,
+		})
+	}
+	return rsp
+}
+
+func eventOf(p *ringpb.FeedResponse_Event) store.Event {
+	return store.Event{Kind: store.Kind(p.GetKind()) + 1, Version: p.GetVersion(), Item: itemOf(p.GetRecord())}
+}
+
+// feedFrom emits the changes that another node decides.
+func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	desc := &grpc.StreamDesc{StreamName: "Feed", ClientStreams: true, ServerStreams: true}
+	stream, err := p.conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Feed")
+	if err != nil {
+		return errUnsent
+	}
+	if err := stream.SendMsg(&ringpb.FeedRequest{View: v.id, Namespace: namespace, From: from}); err != nil && !errors.Is(err, io.EOF) {
+		return errUnsent
+	}
+	go func() { // ends with ctx
+		for {
+			select {
+			case version := <-want:
+				if stream.SendMsg(&ringpb.FeedRequest{VersionWanted: version}) != nil {
+					return // the stream is over, which its reader finds
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		var rsp ringpb.FeedResponse
+		if err := stream.RecvMsg(&rsp); err != nil {
+			return errBroken
+		}
+		if rsp.GetVersion() == 0 {
+			return store.ErrCompacted
+		}
+		events := make([]store.Event, len(rsp.GetEvents()))
+		for i, e := range rsp.GetEvents() {
+			events[i] = eventOf(e)
+		}
+		if err := emit(events, rsp.GetVersion()); err != nil {
+			return err
+		}
+	}
+}
+
+// marks asks all who answer for keys in a view how far they are. It returns the latest
+// version that any of them knew, and then one up to which nothing is under way anywhere.
+func (s *Store) marks(ctx context.Context, v *view) (latest, watermark uint64, err error) {
+	for range 2 { // the second time all know what any knew the first time
+		mark := &ringpb.Mark{Version: latest}
+		all, err := s.each(ctx, v, func() (*ringpb.Answer, error) { return s.marked(mark), nil },
+			func() *ringpb.Call { return &ringpb.Call{Mark: mark} })
+		if err != nil {
+			return 0, 0, err
+		}
+		watermark = 0
+		for _, a := range all {
+			latest = max(latest, a.GetMark().GetVersion())
+			if w := a.GetMark().GetWatermark(); watermark == 0 || w < watermark {
+				watermark = w
+			}
+		}
+	}
+	return latest, watermark, nil
+}
+
+func (s *Store) marked(m *ringpb.Mark) *ringpb.Answer {
+	s.local.Advance(m.GetVersion())
+	return &ringpb.Answer{Mark: &ringpb.MarkAnswer{Watermark: s.local.Watermark(), Version: s.local.Version()}}
+}

@@ -1,0 +1,146 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	ringpb "github.com/micro/platform/proto/micro/ring/v1"
+)
+
+// peer is another node, and what this one knows of it. Its fields but the links change
+// under Store.mu.
+type peer struct {
+	member
+
+	excluded uint64        // it is out as of this sequence; 0: it never was
+	gone     bool          // its process has ended: no promise binds it
+	granted  time.Duration // until when this node promised to let nobody take its place
+	leased   time.Duration // until when it promised that to this node, in view leasedIn
+	leasedIn uint64
+	failing  time.Duration // since when it does not answer; 0: it does
+	refusing int           // times in a row that nobody listened
+	claimed  uint64        // the view that it has said to have last
+	moving   int32         // and what it said to have to move in it
+	provided []string      // and to whom it has given all
+	common   uint64        // version of when both had leases of each other
+
+	conn  *grpc.ClientConn
+	calls link // what may wait
+	acts  link // what never waits for another node: replicating and the like
+	now   chan struct{}
+	stop  context.CancelFunc
+}
+
+// out tells whether the node is left out of the ring.
+func (p *peer) out() bool { return p.excluded >= p.seq }
+
+// meet begins to talk to a node. Store.mu is held.
+func (s *Store) meet(m member) *peer {
+	conn, err := s.opts.Dial(m.name)
+	if err != nil {
+		s.opts.Log.Warn("a node of the ring cannot be called", "node", m.name, "error", err)
+		return nil
+	}
+	p := &peer{member: m, conn: conn, now: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(s.ctx)
+	p.stop = stop
+	for _, l := range []*link{&p.calls, &p.acts} {
+		l.broken = p.hurry
+		l.open = func(ctx context.Context) (grpc.ClientStream, error) {
+			desc := &grpc.StreamDesc{StreamName: "Link", ClientStreams: true, ServerStreams: true}
+			return conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Link")
+		}
+		s.work.Go(func() { l.run(ctx) })
+	}
+	s.work.Go(func() { s.talk(ctx, p) })
+	s.peers[m.name] = p
+	return p
+}
+
+// hurry has the next word said at once.
+func (p *peer) hurry() {
+	select {
+	case p.now <- struct{}{}:
+	default:
+	}
+}
+
+// talk tells a node of this one's claim, again and again, until ctx is done.
+func (s *Store) talk(ctx context.Context, p *peer) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.now:
+		case <-timer.C:
+		}
+		timer.Reset(s.say(ctx, p))
+	}
+}
+
+// say tells a node of the claim once, and returns when to do so again.
+func (s *Store) say(ctx context.Context, p *peer) time.Duration {
+	s.mu.Lock()
+	claim := s.claim()
+	s.mu.Unlock()
+	sent := s.clock()
+	called, cancel := context.WithTimeout(s.prove(ctx), patience)
+	defer cancel()
+	var rsp ringpb.BeatResponse
+	err := p.conn.Invoke(called, "/micro.ring.v1.Ring/Beat", &ringpb.BeatRequest{Claim: claim}, &rsp)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.heard(p, &rsp, claim.GetView(), sent)
+		return beat
+	}
+	refused := ctx.Err() == nil && refuses(ctx, p.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unheard(p, sent, refused)
+}
+
+// refuses tells whether nobody listens on an address of a machine that is there.
+func refuses(ctx context.Context, address string) bool {
+	conn, err := (&net.Dialer{Timeout: patience / 4}).DialContext(ctx, "tcp", address)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// heard notes the answer of a node to what was said at a time, of a view.
+func (s *Store) heard(p *peer, rsp *ringpb.BeatResponse, view uint64, sent time.Duration) {
+	p.failing, p.refusing = 0, 0
+	s.absorb(rsp.GetClaim())
+	if v := s.view.Load(); rsp.GetGranted() && v.id == view && p.claimed == view {
+		p.leased, p.leasedIn = sent+term, view
+		p.common = s.local.Version()
+	}
+	s.act()
+}
+
+// unheard notes that a node does not answer, and returns when to try again.
+func (s *Store) unheard(p *peer, sent time.Duration, refused bool) time.Duration {
+	s.wake()
+	if p.failing == 0 {
+		p.failing = max(sent, s.awake)
+	}
+	if refused {
+		p.refusing++
+	} else {
+		p.refusing = 0
+	}
+	s.act()
+	if refused && !p.out() {
+		return beat / 8
+	}
+	return beat
+}

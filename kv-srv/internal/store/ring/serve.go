@@ -1,0 +1,327 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/change"
+	"github.com/micro/platform/kv-srv/internal/store/memory"
+	"github.com/micro/platform/kv-srv/internal/store/request"
+	"github.com/micro/platform/kv-srv/internal/store/ring/placement"
+	ringpb "github.com/micro/platform/proto/micro/ring/v1"
+)
+
+// Handler serves what other nodes ask of a node.
+type Handler struct{ s *Store }
+
+var _ ringpb.RingHandler = Handler{}
+
+// Handler returns what is to be registered with the server of the node.
+func (s *Store) Handler() Handler { return Handler{s} }
+
+// Beat implements ringpb.RingHandler.
+func (h Handler) Beat(ctx context.Context, req *ringpb.BeatRequest, rsp *ringpb.BeatResponse) error {
+	s := h.s
+	if err := s.proved(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.self.name == "" {
+		return away("the node has not started")
+	}
+	p := s.absorb(req.GetClaim())
+	s.act()
+	v := s.view.Load()
+	if p != nil && !p.out() && v.id == req.GetClaim().GetView() && v.find(p.name) >= 0 {
+		p.granted = s.clock() + term
+		rsp.Granted = true
+	}
+	rsp.Claim = s.claim()
+	return nil
+}
+
+// atOnce bounds the calls of one link that wait for something.
+const atOnce = 1024
+
+// Link implements ringpb.RingHandler.
+func (h Handler) Link(ctx context.Context, stream ringpb.Ring_LinkStream) error {
+	if err := h.s.proved(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	out := &replies{send: stream.Send, queue: make(chan *ringpb.Answer, queueCalls), lost: cancel}
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { out.run(ctx) })
+	room := make(chan struct{}, atOnce)
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, call := range req.GetCalls() {
+			if h.s.quick(call, func(a *ringpb.Answer) { out.put(ctx, call, a) }) {
+				continue
+			}
+			select {
+			case room <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			work.Go(func() {
+				out.put(ctx, call, h.s.slow(ctx, call))
+				<-room
+			})
+		}
+	}
+}
+
+// replies sends the answers of a link, as many at once as there are.
+type replies struct {
+	send  func(*ringpb.LinkResponse) error
+	queue chan *ringpb.Answer
+	lost  func() // the caller is
+}
+
+func (r *replies) put(ctx context.Context, call *ringpb.Call, a *ringpb.Answer) {
+	a.Id = call.GetId()
+	select {
+	case r.queue <- a:
+	case <-ctx.Done():
+	}
+}
+
+func (r *replies) run(ctx context.Context) {
+	for {
+		var a *ringpb.Answer
+		select {
+		case a = <-r.queue:
+		case <-ctx.Done():
+			return
+		}
+		rsp := &ringpb.LinkResponse{}
+		for bytes := 0; a != nil; {
+			rsp.Answers = append(rsp.Answers, a)
+			bytes += proto.Size(a)
+			a = nil
+			if len(rsp.GetAnswers()) < frameCalls && bytes < frameBytes {
+				select {
+				case a = <-r.queue:
+				default:
+				}
+			}
+		}
+		if r.send(rsp) != nil {
+			r.lost()
+			return
+		}
+	}
+}
+
+// quick answers what needs to wait for nothing, and returns whether it did.
+func (s *Store) quick(call *ringpb.Call, answer func(*ringpb.Answer)) bool {
+	switch {
+	case call.Read != nil:
+		items, err := s.readHere(call.Read)
+		if errors.Is(err, errLeft) {
+			return false
+		}
+		answer(itemsOr(items, err))
+	case call.Replicate != nil:
+		answer(s.replicated(call.Replicate))
+	case call.Compare != nil:
+		answer(s.compared(call.Compare))
+	case call.Fill != nil:
+		answer(s.filled(call.Fill))
+	case call.Find != nil:
+		answer(s.found(call.Find))
+	case call.Figures != nil:
+		answer(s.figures(call.Figures))
+	case call.Mark != nil:
+		answer(s.marked(call.Mark))
+	default:
+		return false
+	}
+	return true
+}
+
+// slow answers what waits until this node may answer, or for others.
+func (s *Store) slow(ctx context.Context, call *ringpb.Call) *ringpb.Answer {
+	timeout := maxWait
+	if call.GetTimeout() != nil {
+		timeout = min(timeout, call.GetTimeout().AsDuration())
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	switch {
+	case call.Read != nil:
+		return itemsOr(s.readOwned(ctx, call.Read))
+	case call.Write != nil:
+		a, err := s.decide(ctx, changeOf(call.Write))
+		if err != nil {
+			return failure(err)
+		}
+		return &ringpb.Answer{Written: &ringpb.Written{Version: a.Version, Sum: a.Sum}}
+	case call.List != nil:
+		return itemsOr(s.listHere(ctx, call.List))
+	case call.Lease != nil:
+		granted, err := s.leaseHere(ctx, call.Lease)
+		if err != nil {
+			return failure(err)
+		}
+		return &ringpb.Answer{Granted: granted}
+	case call.Offer != nil:
+		if err := s.takeIn(ctx, call.Offer); err != nil {
+			return failure(err)
+		}
+		return &ringpb.Answer{}
+	}
+	return failure(errors.New("a call of a later version"))
+}
+
+// maxWait bounds the calls whose callers have no deadline.
+const maxWait = 30 * time.Second
+
+func itemsOr(items *ringpb.Items, err error) *ringpb.Answer {
+	if err != nil {
+		return failure(err)
+	}
+	return &ringpb.Answer{Items: items}
+}
+
+// changeOf is what a write does.
+func changeOf(w *ringpb.Write) change.Change {
+	ttl := w.GetTtl().AsDuration()
+	switch w.GetOperation() {
+	case ringpb.Write_OPERATION_DELETE:
+		return change.Delete(w.GetNamespace(), store.Removal{Key: w.GetKey(), IfVersion: w.GetIfVersion(), RequestID: w.GetRequestId()})
+	case ringpb.Write_OPERATION_INCREMENT:
+		return change.Increment(w.GetNamespace(), store.Addition{Key: w.GetKey(), Delta: w.GetDelta(), TTL: ttl, RequestID: w.GetRequestId()})
+	case ringpb.Write_OPERATION_TOUCH:
+		return change.Touch(w.GetNamespace(), w.GetKey(), ttl)
+	default:
+		return change.Put(w.GetNamespace(), store.Write{
+			Key: w.GetKey(), Value: w.GetValue(), Metadata: w.GetMetadata(), TTL: ttl,
+			IfAbsent: w.GetIfAbsent(), IfVersion: w.GetIfVersion(), RequestID: w.GetRequestId(),
+		})
+	}
+}
+
+// inView does something in the view of another node, or answers that it moved.
+func (s *Store) inView(id uint64, do func(*view) *ringpb.Answer) *ringpb.Answer {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	v := s.view.Load()
+	if v.id != id {
+		return failure(errMoved)
+	}
+	return do(v)
+}
+
+// replicated stores what the owner of some keys has decided.
+func (s *Store) replicated(r *ringpb.Replicate) *ringpb.Answer {
+	return s.inView(r.GetView(), func(*view) *ringpb.Answer {
+		for _, rec := range r.GetRecords() {
+			if _, err := s.local.Apply(copyOf(rec)); err != nil {
+				return failure(err)
+			}
+		}
+		return &ringpb.Answer{}
+	})
+}
+
+func (s *Store) compared(c *ringpb.Compare) *ringpb.Answer {
+	return s.inView(c.GetView(), func(*view) *ringpb.Answer {
+		n := &ringpb.Numbers{}
+		for i, slot := range c.GetSlots() {
+			if slot < 0 || slot >= slots || i >= len(c.GetDigests()) {
+				return failure(errors.New("no such slot"))
+			}
+			if s.local.Digest(int(slot)) != c.GetDigests()[i] {
+				n.Values = append(n.Values, slot)
+			}
+		}
+		return &ringpb.Answer{Numbers: n}
+	})
+}
+
+// filled makes a slot what it is at its owner, and answers which entries it wants.
+func (s *Store) filled(f *ringpb.Fill) *ringpb.Answer {
+	return s.inView(f.GetView(), func(*view) *ringpb.Answer {
+		if f.GetSlot() < 0 || f.GetSlot() >= slots {
+			return failure(errors.New("no such slot"))
+		}
+		keep := make(map[[2]string]struct{}, len(f.GetRecords()))
+		wanted := &ringpb.Numbers{}
+		for i, rec := range f.GetRecords() {
+			keep[[2]string{rec.GetNamespace(), rec.GetKey()}] = struct{}{}
+			if f.GetBare() && !rec.GetGone() {
+				if item, _, _ := s.local.Look(rec.GetNamespace(), rec.GetKey(), request.Name{}); item.Version < rec.GetVersion() {
+					wanted.Values = append(wanted.Values, int32(i)) //nolint:gosec // a message has fewer
+				}
+				continue
+			}
+			if _, err := s.local.Apply(copyOf(rec)); err != nil {
+				return failure(err)
+			}
+		}
+		for _, c := range s.local.Slot(int(f.GetSlot())) {
+			if _, ok := keep[[2]string{c.Namespace, c.Item.Key}]; !ok && !c.Gone {
+				s.local.Drop(c.Namespace, c.Item.Key, c.Item.Version)
+			}
+		}
+		return &ringpb.Answer{Numbers: wanted}
+	})
+}
+
+func (s *Store) found(f *ringpb.Find) *ringpb.Answer {
+	c := memory.Copy{Namespace: f.GetNamespace()}
+	c.Item, _, _ = s.local.Look(f.GetNamespace(), f.GetKey(), request.Name{})
+	if c.Item.Version == 0 {
+		c.Item = store.Item{Key: f.GetKey(), Version: s.local.Tombstone(f.GetNamespace(), f.GetKey())}
+		c.Gone = true
+	}
+	return &ringpb.Answer{Items: &ringpb.Items{Records: []*ringpb.Record{recordOf(c)}}}
+}
+
+// takeIn takes from a node that has come back what is later than what is here.
+func (s *Store) takeIn(ctx context.Context, o *ringpb.Offer) error {
+	if len(o.GetRecords()) == 0 {
+		return nil
+	}
+	slot := placement.Slot(o.GetRecords()[0].GetNamespace(), o.GetRecords()[0].GetKey())
+	end, err := s.turn(ctx, slot)
+	if err != nil {
+		return err
+	}
+	defer end()
+	v, err := s.owning(ctx, slot)
+	if err != nil {
+		return err
+	}
+	if v.id != o.GetView() {
+		return errMoved
+	}
+	var news []memory.Copy
+	for _, rec := range o.GetRecords() {
+		c := copyOf(rec)
+		here := s.here(c.Namespace, c.Item.Key)
+		if c.Item.Version != here && min(c.Item.Version, here) > o.GetCommon() {
+			s.conflicts.Add(1)
+		}
+		if s.news(c) {
+			news = append(news, c)
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	return s.adopt(ctx, v, slot, news...)
+}

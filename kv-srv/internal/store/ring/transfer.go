@@ -1,0 +1,378 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/micro/platform/kv-srv/internal/store"
+	"github.com/micro/platform/kv-srv/internal/store/memory"
+	ringpb "github.com/micro/platform/proto/micro/ring/v1"
+)
+
+// unknown stands for the version of a slot that a node may not have all writes to.
+const unknown = ^uint64(0)
+
+// plan notes what a change of view leaves to do. Store.mu is held.
+func (s *Store) plan(old, v *view) {
+	steady := map[string]bool{} // who has not begun anew
+	for _, m := range v.members {
+		if i := old.find(m.name); i >= 0 {
+			before := old.members[i]
+			steady[m.name] = before.birth == m.birth && (m.answers() || !before.answers())
+		}
+	}
+	moving := 0
+	for slot := range slots {
+		if !old.holds(slot) || !v.holds(slot) {
+			s.have[slot] = unknown
+		}
+		if !v.owns(slot) {
+			s.synced[slot] = nil
+			continue
+		}
+		var still []string
+		for _, i := range v.Copies[slot] {
+			name := v.members[i].name
+			if old.owns(slot) && steady[name] && slices.Contains(s.synced[slot], name) {
+				still = append(still, name)
+			}
+		}
+		s.synced[slot] = still
+		moving += len(v.Copies[slot]) - len(still)
+	}
+	if s.stale {
+		moving++ // what is offered
+	}
+	v.moving.Store(int32(moving)) //nolint:gosec // a ring is small
+}
+
+// move brings the other holders of this node's slots up to date, and offers what it may
+// have alone. It ends with the view.
+func (s *Store) move(v *view) {
+	ctx, cancel := s.within(v)
+	defer cancel()
+	if s.until(ctx, v.established.Load) != nil {
+		return
+	}
+	s.mu.Lock()
+	stale := s.stale
+	todo := map[string][]int{}
+	for slot := range slots {
+		if !v.owns(slot) {
+			continue
+		}
+		for _, i := range v.Copies[slot] {
+			if name := v.members[i].name; !slices.Contains(s.synced[slot], name) {
+				todo[name] = append(todo[name], slot)
+			}
+		}
+	}
+	s.mu.Unlock()
+	if stale {
+		s.offer(ctx, v)
+		return
+	}
+	var all sync.WaitGroup
+	for i, m := range v.members {
+		if int16(i) == v.self { //nolint:gosec // a ring is small
+			continue
+		}
+		all.Go(func() {
+			if s.push(ctx, v, m.name, todo[m.name]) == nil && !m.answers() {
+				v.provide(m.name)
+				s.tell()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// within returns a context that ends with a view.
+func (s *Store) within(v *view) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.work.Go(func() {
+		select {
+		case <-v.left:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
+}
+
+// until waits for what the bell may ring for.
+func (s *Store) until(ctx context.Context, so func() bool) error {
+	for {
+		rung := s.bell.wait()
+		if so() {
+			return ctx.Err()
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell has all nodes hear of this one at once.
+func (s *Store) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.peers {
+		p.hurry()
+	}
+	s.act()
+}
+
+// Bounds of a transfer.
+const (
+	compareSlots = 512       // in one message
+	fillAtOnce   = 4         // slots
+	fillWhole    = 256 << 10 // bytes of a slot that is sent as it is, without asking what is wanted
+	pushPause    = beat / 4  // after something did not work
+)
+
+// push brings a node up to date on some slots.
+func (s *Store) push(ctx context.Context, v *view, name string, todo []int) error {
+	for some := range slices.Chunk(todo, compareSlots) {
+		differ, err := s.compare(ctx, v, name, some)
+		if err != nil {
+			return err
+		}
+		for _, slot := range some {
+			if !slices.Contains(differ, slot) {
+				s.brought(v, slot, name)
+			}
+		}
+		if err := s.fillAll(ctx, v, name, differ); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare returns which of some slots differ at a node.
+func (s *Store) compare(ctx context.Context, v *view, name string, some []int) ([]int, error) {
+	c := &ringpb.Compare{View: v.id}
+	for _, slot := range some {
+		c.Slots = append(c.Slots, int32(slot)) //nolint:gosec // below 4096
+		c.Digests = append(c.Digests, s.local.Digest(slot))
+	}
+	a, err := s.insist(ctx, v, name, &ringpb.Call{Compare: c})
+	if err != nil {
+		return nil, err
+	}
+	var differ []int
+	for _, n := range a.GetNumbers().GetValues() {
+		differ = append(differ, int(n))
+	}
+	return differ, nil
+}
+
+func (s *Store) fillAll(ctx context.Context, v *view, name string, todo []int) error {
+	var all sync.WaitGroup
+	errs := make([]error, fillAtOnce)
+	for lane := range fillAtOnce {
+		all.Go(func() {
+			for i := lane; i < len(todo) && errs[lane] == nil; i += fillAtOnce {
+				errs[lane] = s.fill(ctx, v, name, todo[i])
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// fill makes a slot at a node what it is here. Nobody writes to it meanwhile.
+func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error {
+	end, err := s.turn(ctx, slot)
+	if err != nil {
+		return err
+	}
+	defer end()
+	copies := s.local.Slot(slot)
+	size := 0
+	for _, c := range copies {
+		size += c.Item.Size()
+	}
+	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole} //nolint:gosec // below 4096
+	for _, c := range copies {
+		r := recordOf(c)
+		if f.GetBare() {
+			r.Value, r.Metadata = nil, nil
+		}
+		f.Records = append(f.Records, r)
+	}
+	a, err := s.insist(ctx, v, name, &ringpb.Call{Fill: f})
+	if err != nil {
+		return err
+	}
+	sent := len(copies)
+	if f.GetBare() {
+		sent = len(a.GetNumbers().GetValues())
+		if err := s.sendWanted(ctx, v, name, copies, a.GetNumbers().GetValues()); err != nil {
+			return err
+		}
+	}
+	s.moved.Add(int64(sent))
+	s.brought(v, slot, name)
+	return nil
+}
+
+// sendWanted sends some of the copies, in messages of a bounded size.
+func (s *Store) sendWanted(ctx context.Context, v *view, name string, copies []memory.Copy, wanted []int32) error {
+	r, size := &ringpb.Replicate{View: v.id}, 0
+	send := func() error {
+		_, err := s.insist(ctx, v, name, &ringpb.Call{Replicate: r})
+		r, size = &ringpb.Replicate{View: v.id}, 0
+		return err
+	}
+	for _, i := range wanted {
+		if int(i) >= len(copies) || i < 0 {
+			continue
+		}
+		c := copies[i]
+		if size += c.Item.Size(); size > frameBytes && len(r.GetRecords()) > 0 {
+			if err := send(); err != nil {
+				return err
+			}
+			size = c.Item.Size()
+		}
+		r.Records = append(r.Records, recordOf(c))
+	}
+	if len(r.GetRecords()) == 0 {
+		return nil
+	}
+	return send()
+}
+
+// brought notes that a node has all of a slot.
+func (s *Store) brought(v *view, slot int, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.view.Load() != v {
+		return
+	}
+	s.synced[slot] = append(s.synced[slot], name)
+	s.progress(v)
+}
+
+// progress notes that something of a view was moved. Store.mu is held.
+func (s *Store) progress(v *view) {
+	if v.moving.Add(-1) > 0 {
+		return
+	}
+	for _, p := range s.peers {
+		p.hurry()
+	}
+	s.settle(v)
+}
+
+// insist makes a call to a node until it is done, or ctx is.
+func (s *Store) insist(ctx context.Context, v *view, name string, call *ringpb.Call) (*ringpb.Answer, error) {
+	told := false
+	for {
+		a, err := s.ask(ctx, v, name, call)
+		if err == nil {
+			return a, nil
+		}
+		if errors.Is(err, store.ErrFull) && !told {
+			told = true
+			s.opts.Log.Error("a node of the ring has no room for its copies", "node", name)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pushPause):
+		}
+	}
+}
+
+// ask makes a call that waits for no other node.
+func (s *Store) ask(ctx context.Context, v *view, name string, call *ringpb.Call) (*ringpb.Answer, error) {
+	p := s.peer(name)
+	if p == nil {
+		return nil, errUnsent
+	}
+	a, err := p.acts.do(ctx, v.left, call)
+	if err != nil {
+		return nil, err
+	}
+	return a, outcome(a)
+}
+
+func (s *Store) peer(name string) *peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peers[name]
+}
+
+// tidy forgets what other nodes have, once nothing moves.
+func (s *Store) tidy(v *view) {
+	for slot := range slots {
+		if v.holds(slot) || s.local.SlotItems(slot) == 0 {
+			continue
+		}
+		s.gate.RLock()
+		if s.view.Load() == v {
+			s.local.Clear(slot)
+		}
+		s.gate.RUnlock()
+	}
+}
+
+// offer gives the owners of slots what is here of them.
+func (s *Store) offer(ctx context.Context, v *view) {
+	for slot := range slots {
+		copies := s.local.Slot(slot)
+		owner := v.Owner[slot]
+		if len(copies) == 0 || owner < 0 {
+			continue
+		}
+		if s.offerSlot(ctx, v, v.members[owner].name, copies) != nil {
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered = v.id
+	s.progress(v)
+	s.act()
+}
+
+func (s *Store) offerSlot(ctx context.Context, v *view, owner string, copies []memory.Copy) error {
+	p := s.peer(owner)
+	if p == nil {
+		return errUnsent
+	}
+	s.mu.Lock()
+	common := p.common
+	s.mu.Unlock()
+	for len(copies) > 0 {
+		o, size := &ringpb.Offer{View: v.id, Common: common}, 0
+		for len(copies) > 0 && (size == 0 || size+copies[0].Item.Size() <= frameBytes) {
+			size += copies[0].Item.Size()
+			o.Records = append(o.Records, recordOf(copies[0]))
+			copies = copies[1:]
+		}
+		for {
+			a, err := p.calls.do(ctx, v.left, &ringpb.Call{Offer: o})
+			if err == nil {
+				err = outcome(a)
+			}
+			if err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pushPause):
+			}
+		}
+	}
+	return nil
+}
