@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -88,8 +89,8 @@ func (a *app) started(cmd *cli.Command, all []host.Running) {
 	t := a.table("SERVICE", "ADDRESS")
 	for _, r := range all {
 		t.row(r.Name, r.Address)
-		for protocol, address := range r.Doors {
-			t.row(r.Name+" "+protocol, address)
+		for _, protocol := range slices.Sorted(maps.Keys(r.Doors)) {
+			t.row(r.Name+" "+protocol, r.Doors[protocol])
 		}
 	}
 	t.flush()

@@ -41,12 +41,10 @@ func lines(v *port.Visitor) {
 			panic(line)
 		}
 		rsp := &echopb.CallResponse{}
-		answer := ""
-		switch err := v.Call("Echo.Call", &echopb.CallRequest{Text: line, Code: int32(len(line) / 10)}, rsp); {
-		case err != nil:
+		err = v.Call("Echo.Call", &echopb.CallRequest{Text: line, Code: int32(len(line) / 10)}, rsp)
+		answer := rsp.GetText()
+		if err != nil {
 			answer = rpcerr.Name(rpcerr.Code(err))
-		default:
-			answer = rsp.GetText()
 		}
 		if _, err := fmt.Fprintln(v, answer); err != nil {
 			return
@@ -141,7 +139,7 @@ func TestDoorPanics(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:revive // two
+		t.Cleanup(func() { conn.Close() })
 		if said := talk(t, conn, lines...); !strings.HasPrefix(said, "a\n") {
 			t.Errorf("%q: got %q", lines, said)
 		}
