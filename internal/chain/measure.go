@@ -52,9 +52,23 @@ type endpointProtocol struct{ endpoint, protocol string }
 // series are the metrics of one endpoint over one protocol, found once.
 type series struct {
 	ok       prometheus.Counter
-	failed   func(codes.Code) prometheus.Counter
+	count    func(codes.Code) prometheus.Counter // finds one
+	failures [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
 	duration prometheus.Observer
 	inFlight prometheus.Gauge
+}
+
+// failed counts calls that have ended with a code.
+func (s *series) failed(code codes.Code) prometheus.Counter {
+	if int(code) >= len(s.failures) {
+		return s.count(code)
+	}
+	if c := s.failures[code].Load(); c != nil {
+		return *c
+	}
+	c := s.count(code)
+	s.failures[code].Store(&c)
+	return c
 }
 
 func (m *Metrics) of(c *call.Call) *series {
@@ -71,7 +85,7 @@ func (m *Metrics) find(c *call.Call, key endpointProtocol) *series {
 		duration: m.duration.WithLabelValues(c.Endpoint, c.Protocol),
 		inFlight: m.inFlight.WithLabelValues(c.Endpoint, c.Protocol),
 		ok:       m.requests.WithLabelValues(c.Endpoint, c.Protocol, rpcerr.Name(codes.OK)),
-		failed: func(code codes.Code) prometheus.Counter {
+		count: func(code codes.Code) prometheus.Counter {
 			return m.requests.WithLabelValues(key.endpoint, key.protocol, rpcerr.Name(code))
 		},
 	}

@@ -67,6 +67,11 @@ func (o options) onRESP(ctx context.Context, is wanted) error {
 		return err
 	}
 	defer peer.stop()
+	for _, w := range []worker{ours, peer} { // so that GET finds what it asks for
+		if _, err := (commands{"set", 16}).run(ctx, w); err != nil {
+			return err
+		}
+	}
 	for _, c := range all {
 		if err := c.measure(ctx, o, ours, peer); err != nil {
 			return fmt.Errorf("%s: %w", c.name(), err)
