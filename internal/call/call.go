@@ -139,8 +139,8 @@ func NewContext(ctx context.Context, c *Call) context.Context {
 			md[key] = strings.Join(values, ", ")
 		}
 	})
-	md["Remote"] = c.Peer // whatever the caller says
-	return metadata.NewContext(context.WithValue(ctx, key{}, c), md)
+	md["Remote"] = c.Peer                                            // whatever the caller says
+	return context.WithValue(metadata.NewContext(ctx, md), key{}, c) // the call outermost: it is asked for most
 }
 
 // hop tells the headers of one hop (RFC 9110, 7.6.1) and of one message.

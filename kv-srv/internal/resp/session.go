@@ -26,6 +26,7 @@ type session struct {
 	// Messages of the calls that are made most, used again: handlers keep none.
 	get    kvpb.GetRequest
 	got    kvpb.GetResponse
+	item   kvpb.Item
 	put    kvpb.PutRequest
 	stored kvpb.PutResponse
 }
@@ -48,6 +49,7 @@ func (t *session) flush() error {
 	}
 	_, err := t.caller.Write(t.out.buf)
 	t.out.buf = t.out.buf[:0]
+	t.item.Value = nil // it may be large, and the caller may stay silent
 	if cap(t.out.buf) > 2*fullBuffer {
 		t.out.buf = nil
 	}

@@ -10,9 +10,9 @@ import (
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
-// fetch returns an item, or nil where there is none.
+// fetch returns an item, which is good until the next, or nil where there is none.
 func (t *session) fetch(key string) (*kvpb.Item, error) {
-	t.get.Namespace, t.get.Key, t.got.Item = t.namespace, key, nil
+	t.get.Namespace, t.get.Key, t.got.Item = t.namespace, key, &t.item
 	err := t.caller.Call("KV.Get", &t.get, &t.got)
 	if err != nil && rpcerr.Code(err) == codes.NotFound {
 		return nil, nil //nolint:nilnil // it is an answer

@@ -178,11 +178,7 @@ func (h *hub) advance(ctx context.Context, v *view, sources map[int]*source) err
 			continue
 		}
 		src.wished = wish
-		select { // the newest wish replaces one that nobody has taken
-		case <-src.want:
-		default:
-		}
-		src.want <- wish
+		replace(src.want, wish)
 	}
 	return nil
 }

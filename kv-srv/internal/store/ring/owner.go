@@ -124,6 +124,9 @@ func (s *Store) prepare(v *view, slot int, c change.Change) (next memory.Copy, d
 	next = memory.Copy{Namespace: c.Namespace, Request: c.Name(), Gone: after == nil}
 	if after != nil {
 		next.Item = *after
+		if err := s.local.Room(next); err != nil {
+			return next, false, err
+		}
 	}
 	next.Item.Key, next.Item.Version = c.Key, s.local.Begin()
 	if after != nil {
