@@ -139,8 +139,9 @@ func NewContext(ctx context.Context, c *Call) context.Context {
 			md[key] = strings.Join(values, ", ")
 		}
 	})
-	md["Remote"] = c.Peer                                            // whatever the caller says
-	return context.WithValue(metadata.NewContext(ctx, md), key{}, c) // the call outermost: it is asked for most
+	md["Remote"] = c.Peer // whatever the caller says
+	// The call is outermost, for it is asked for most.
+	return context.WithValue(metadata.NewContext(ctx, md), key{}, c)
 }
 
 // hop tells the headers of one hop (RFC 9110, 7.6.1) and of one message.
