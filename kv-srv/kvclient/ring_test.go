@@ -17,7 +17,7 @@ import (
 // TestRing: each node tells of the same nodes, and of what they have.
 func TestRing(t *testing.T) {
 	before := time.Now()
-	nodes := ringtest.Run(t, 2)
+	nodes := ringtest.Run(t, 2).Nodes
 	const items = 100
 	for i := range items {
 		put(t, kvclient.New(nodes[i%2].Client), fmt.Sprint("k", i), "v")

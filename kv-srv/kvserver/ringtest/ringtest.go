@@ -17,28 +17,36 @@ import (
 // Patience is how long a ring has to become one.
 const Patience = 30 * time.Second
 
-// Run runs nodes until the end of a test, each with a registry of its own, and the others
-// beside the first. It waits until they are a ring and nothing moves.
-func Run(t testing.TB, nodes int, others ...host.Service) []*hosttest.Platform {
-	t.Helper()
-	first := freePort(t)
-	var all []*hosttest.Platform
-	for i := range nodes {
-		all = append(all, join(t, first, i == 0, others...))
-		others = nil
-	}
-	Await(t, kvclient.New(all[0].Client), func(r kvclient.Ring) bool { return Settled(r, nodes) })
-	return all
+// Ring is nodes, each with a registry of its own.
+type Ring struct {
+	Nodes []*hosttest.Platform
+
+	gossip string // of the first
 }
 
-// join runs a node of the ring whose first one has its gossip at an address.
-func join(t testing.TB, first string, isFirst bool, others ...host.Service) *hosttest.Platform {
+// Run runs nodes until the end of a test, and other services beside the first of them. It
+// waits until they are a ring and nothing moves.
+func Run(t testing.TB, nodes int, others ...host.Service) *Ring {
 	t.Helper()
-	at := "127.0.0.1:0"
-	if isFirst {
-		at = first
+	r := &Ring{gossip: freePort(t)}
+	r.Nodes = append(r.Nodes, r.run(t, r.gossip, others...))
+	for len(r.Nodes) < nodes {
+		r.Nodes = append(r.Nodes, r.Join(t))
 	}
-	env := map[string]string{"KV_PEERS": first, "KV_RING_ADDRESS": at}
+	Await(t, kvclient.New(r.Nodes[0].Client), func(r kvclient.Ring) bool { return Settled(r, nodes) })
+	return r
+}
+
+// Join runs one more node until the end of a test. It may have joined when Join returns,
+// or not yet.
+func (r *Ring) Join(t testing.TB) *hosttest.Platform {
+	t.Helper()
+	return r.run(t, "127.0.0.1:0")
+}
+
+func (r *Ring) run(t testing.TB, gossip string, others ...host.Service) *hosttest.Platform {
+	t.Helper()
+	env := map[string]string{"KV_PEERS": r.gossip, "KV_RING_ADDRESS": gossip}
 	return hosttest.Run(t, env, append([]host.Service{kvserver.Service()}, others...)...)
 }
 
