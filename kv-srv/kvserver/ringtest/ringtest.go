@@ -28,7 +28,7 @@ type Ring struct {
 // waits until they are a ring and nothing moves.
 func Run(t testing.TB, nodes int, others ...host.Service) *Ring {
 	t.Helper()
-	r := &Ring{gossip: freePort(t)}
+	r := &Ring{gossip: FreePort(t)}
 	r.Nodes = append(r.Nodes, r.run(t, r.gossip, others...))
 	for len(r.Nodes) < nodes {
 		r.Nodes = append(r.Nodes, r.Join(t))
@@ -78,8 +78,8 @@ func Await(t testing.TB, kv *kvclient.Client, such func(kvclient.Ring) bool) kvc
 	}
 }
 
-// freePort returns an address whose port nobody has, neither of TCP nor of UDP.
-func freePort(t testing.TB) string {
+// FreePort returns an address whose port nobody has, neither of TCP nor of UDP.
+func FreePort(t testing.TB) string {
 	t.Helper()
 	var err error
 	for range 10 {
