@@ -21,6 +21,7 @@ type ringView struct {
 	Nodes       []ringNode // in their order
 	Table       []ringNode // in the order that was asked for
 	Keys, Bytes int64      // of all nodes that have answered
+	Untold      bool       // some have not
 	Moves       []string   // what is not as it will be, in words; none: all is settled
 	Short       string     // why items are on fewer nodes than they should be; "": they are not
 }
@@ -72,6 +73,7 @@ func newRingView(rsp *kvpb.GetRingResponse) *ringView {
 	for _, p := range rsp.GetNodes() {
 		n := newRingNode(p, p.GetName() == rsp.GetNode())
 		v.Nodes, v.Table = append(v.Nodes, n), append(v.Table, n)
+		v.Untold = v.Untold || p.GetSilent()
 		v.Keys, v.Bytes = v.Keys+p.GetKeys(), v.Bytes+p.GetBytes()
 		if n.Look == "ready" {
 			serving++

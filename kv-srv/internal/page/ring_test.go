@@ -23,7 +23,7 @@ func TestRing(t *testing.T) {
 		}
 		a := s.show(t, "ring")
 		wantHas(t, a, "settled", "each item on 2 nodes", "60, in ", "256 MiB")
-		if strings.Contains(a.text(), "fewer answer") || strings.Contains(a.text(), "in progress") {
+		if strings.Contains(a.text(), "fewer answer") || strings.Contains(a.text(), "not settled") {
 			t.Errorf("of a settled ring of two the page says:\n%s", a.text())
 		}
 		bars := a.all(func(n *htmlNode) bool { return n.Data == "li" && strings.Contains(inside(n), "serving") })
