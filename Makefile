@@ -23,7 +23,7 @@ GENERATED := $(shell sed -n 's/^ *out: *//p' $(TEMPLATES) | sort -u)
 # The contracts of the conformance suite, which are generated and not committed.
 CONFORMANCEPB := tests/conformance/internal/connectrpc/conformance/v1/service.pb.go
 
-.PHONY: help run build test check lint fix generate clients bench pictures fuzz up down test-interop test-backends test-compose vuln clean
+.PHONY: help run build test check lint fix generate clients bench pictures fuzz soak up down test-interop test-backends test-compose vuln clean
 .PHONY: gofmt vet generated imports tidy
 
 help: ## Show this list.
@@ -102,9 +102,17 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; and the README as a newcomer runs it.
+test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages; the README as a newcomer runs it; and a ring whose nodes are killed and cut off.
 	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
+	INTEROP=1 go test -v -count=1 -timeout 10m -run '^TestKilled$$' ./tests/ring/
+	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
+	set -x; INTEROP=1 go test $$race -v -count=1 -timeout 20m ./tests/ring/...
+
+soak: ROUNDS ?= 100
+soak: ## Kill, stop, add and take away nodes of a ring under load, ROUNDS times (100); SEED=... repeats a run.
+	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
+	set -x; INTEROP=1 ROUNDS=$(ROUNDS) go test $$race -v -count=1 -timeout 4h -run '^TestRounds$$' ./tests/ring/
 
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
 	tests/backends/backends install

@@ -3,6 +3,8 @@ package kvclient
 import (
 	"context"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"time"
 
 	merrors "go-micro.dev/v5/errors"
@@ -22,11 +24,15 @@ type GetResult struct {
 // once for items that are larger than one response.
 func (c *Client) BatchGet(ctx context.Context, keys ...string) ([]GetResult, error) {
 	results := make([]GetResult, len(keys))
-	left := make([]int, len(keys)) // indexes of keys
-	for i := range keys {
-		left[i] = i
+	var left []int // indexes of keys
+	for i, key := range keys {
+		kept, ok := c.near.Get(key)
+		if results[i].Item = Item(kept); !ok {
+			left = append(left, i)
+		}
 	}
 	for len(left) > 0 {
+		asked := c.askAll(keys, left)
 		req := &kvpb.BatchGetRequest{Namespace: c.namespace}
 		for _, i := range left {
 			req.Keys = append(req.Keys, keys[i])
@@ -36,12 +42,15 @@ func (c *Client) BatchGet(ctx context.Context, keys ...string) ([]GetResult, err
 			err = complete(len(rsp.GetResults()), len(left))
 		}
 		if err != nil {
+			for _, a := range asked {
+				a.Failed()
+			}
 			return nil, failed(ctx, "batch get", "", err)
 		}
 		var large []int
 		for n, r := range rsp.GetResults() {
 			i := left[n]
-			results[i] = GetResult{Item: item(r.GetItem()), Err: elementError("get", keys[i], r.GetError())}
+			results[i].Item, results[i].Err = c.answered(asked[n], item(r.GetItem()), elementError("get", keys[i], r.GetError()))
 			if r.GetError().GetReason() == "kv.response_too_large" {
 				large = append(large, i)
 			}
@@ -88,6 +97,7 @@ func (c *Client) BatchPut(ctx context.Context, writes []Write) ([]PutResult, err
 	if conditional && len(once) == len(writes) { // as in Put; a request ID allows each key once
 		req.RequestId = rand.Text()
 	}
+	defer c.near.Drop(slices.Collect(maps.Keys(once))...)
 	rsp, err := c.kv.BatchPut(ctx, req, c.call(ctx, req.GetRequestId() != "")...)
 	if err == nil {
 		err = complete(len(rsp.GetResults()), len(writes))

@@ -88,6 +88,21 @@ func ExampleClient_Watch() {
 	}
 }
 
+// What is read over and over is kept in this process, for as long as nobody changes it.
+func ExampleWithCache() {
+	ctx := context.Background()
+	kv := kvclient.New(service.Client(), kvclient.WithCache(64<<20))
+	defer kv.Close()
+
+	for range 1000 { // the first ones ask the service
+		if _, err := kv.Get(ctx, "greeting"); err != nil && !errors.Is(err, kvclient.ErrNotFound) {
+			log.Print(err)
+		}
+	}
+	stats := kv.CacheStats()
+	fmt.Println(stats.Hits, "of", stats.Hits+stats.Misses)
+}
+
 // What is kept where, and which keys are used most.
 func ExampleClient_Namespaces() {
 	ctx := context.Background()

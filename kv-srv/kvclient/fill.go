@@ -82,6 +82,12 @@ func (c *Client) GetOrFill(ctx context.Context, key string, fill func(context.Co
 	for _, o := range opts {
 		o.fill(&f)
 	}
+	if i, ok := c.near.Get(key); ok && (i.Expires.IsZero() || time.Until(i.Expires) >= f.stale) {
+		if f.failure != nil {
+			*f.failure = nil
+		}
+		return Item(i), nil
+	}
 	r, err := c.flights.do(ctx, key, func(share func(filled)) filled { return c.getOrFill(ctx, key, fill, f, share) })
 	if err != nil {
 		return Item{}, failed(ctx, "fill", key, err)
@@ -137,8 +143,15 @@ func (c *Client) getLeased(ctx context.Context, patience time.Time, key string, 
 	ctx, cancel := context.WithDeadline(ctx, patience)
 	defer cancel()
 	req := &kvpb.GetRequest{Namespace: c.namespace, Key: key, Lease: durationpb.New(f.lease), Stale: duration(f.stale)}
+	asked := c.ask(key)
 	rsp, err := c.kv.Get(ctx, req, c.call(ctx, again)...)
-	return rsp, failed(ctx, "get", key, err)
+	err = failed(ctx, "get", key, err)
+	if err == nil && rsp.GetItem() == nil {
+		asked.Missing()
+		return rsp, nil
+	}
+	_, err = c.answered(asked, item(rsp.GetItem()), err)
+	return rsp, err
 }
 
 // putFilled stores what was filled, if that can be.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	rpc "github.com/micro/platform/internal/client"
+	"github.com/micro/platform/kv-srv/internal/near"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -34,6 +35,9 @@ type Client struct {
 	namespace string
 	opts      []client.CallOption
 	flights   flights
+
+	near   *near.Cache // nil: none
+	follow *follower   // keeps near
 }
 
 // Option changes a Client.
@@ -55,6 +59,9 @@ func New(c client.Client, opts ...Option) *Client {
 	for _, o := range opts {
 		o(kv)
 	}
+	if kv.near != nil {
+		kv.follow = &follower{}
+	}
 	return kv
 }
 
@@ -70,16 +77,18 @@ type Item struct {
 
 // Get returns the item under a key, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, key string) (Item, error) {
-	rsp, err := c.kv.Get(ctx, &kvpb.GetRequest{Namespace: c.namespace, Key: key}, c.call(ctx, again)...)
-	if err != nil {
-		return Item{}, failed(ctx, "get", key, err)
+	if i, ok := c.near.Get(key); ok {
+		return Item(i), nil
 	}
-	return item(rsp.GetItem()), nil
+	asked := c.ask(key)
+	rsp, err := c.kv.Get(ctx, &kvpb.GetRequest{Namespace: c.namespace, Key: key}, c.call(ctx, again)...)
+	return c.answered(asked, item(rsp.GetItem()), failed(ctx, "get", key, err))
 }
 
 // Put stores a value and returns the version of the item. It replaces what was there,
 // metadata and time to live included. A condition that does not hold is ErrConflict.
 func (c *Client) Put(ctx context.Context, key string, value []byte, opts ...PutOption) (uint64, error) {
+	defer c.near.Drop(key)
 	req := &kvpb.PutRequest{Namespace: c.namespace, Key: key, Value: value}
 	for _, o := range opts {
 		o.put(req)
@@ -98,6 +107,7 @@ func (c *Client) Put(ctx context.Context, key string, value []byte, opts ...PutO
 // Delete removes an item, or returns ErrNotFound. A condition that does not hold is
 // ErrConflict.
 func (c *Client) Delete(ctx context.Context, key string, opts ...DeleteOption) error {
+	defer c.near.Drop(key)
 	req := &kvpb.DeleteRequest{Namespace: c.namespace, Key: key}
 	for _, o := range opts {
 		o.del(req)
@@ -113,6 +123,7 @@ func (c *Client) Delete(ctx context.Context, key string, opts ...DeleteOption) e
 // Increment adds to the decimal number under a key, makes it if there is none, and
 // returns the sum.
 func (c *Client) Increment(ctx context.Context, key string, delta int64, opts ...IncrementOption) (int64, error) {
+	defer c.near.Drop(key)
 	req := &kvpb.IncrementRequest{Namespace: c.namespace, Key: key, Delta: delta}
 	for _, o := range opts {
 		o.increment(req)
@@ -131,6 +142,7 @@ func (c *Client) Increment(ctx context.Context, key string, delta int64, opts ..
 // Touch lets an item live for ttl from now on, for ever if that is 0, and returns its
 // version, or ErrNotFound.
 func (c *Client) Touch(ctx context.Context, key string, ttl time.Duration) (uint64, error) {
+	defer c.near.Drop(key)
 	req := &kvpb.TouchRequest{Namespace: c.namespace, Key: key, Ttl: duration(ttl)}
 	rsp, err := c.kv.Touch(ctx, req, c.call(ctx, again)...) // the second one sets what the first one did
 	if err != nil {
@@ -159,6 +171,7 @@ func (c *Client) List(ctx context.Context, prefix string, opts ...ListOption) it
 				*l.version = rsp.GetVersion()
 			}
 			for _, i := range rsp.GetItems() {
+				c.near.Told(i.GetKey(), i.GetVersion())
 				if !yield(item(i), nil) {
 					return
 				}
@@ -186,6 +199,7 @@ func (c *Client) DeleteAll(ctx context.Context) (int64, error) {
 }
 
 func (c *Client) deletePrefix(ctx context.Context, req *kvpb.DeletePrefixRequest) (int64, error) {
+	defer c.near.DropPrefix(req.GetPrefix())
 	req.Namespace = c.namespace
 	rsp, err := c.kv.DeletePrefix(ctx, req, c.call(ctx, again)...) // nobody may rely on what is written meanwhile
 	if err != nil {

@@ -57,6 +57,7 @@ func (c *Client) Watch(ctx context.Context, prefix string, opts ...WatchOption) 
 		in := &kvpb.WatchRequest{Namespace: c.namespace, Prefix: prefix, FromVersion: w.from}
 		err := rpc.Read(ctx, c.client, Service, "KV.Watch", in, c.opts, func(p *kvpb.WatchResponse) bool {
 			e := Event{Type: EventType(p.GetType()), Version: p.GetVersion(), Item: item(p.GetItem())}
+			c.near.Told(e.Item.Key, e.Item.Version)
 			return e.Type == EventProgress && !w.progress || yield(e, nil)
 		})
 		if err != nil {

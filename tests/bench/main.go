@@ -71,6 +71,9 @@ func (o options) run(ctx context.Context, serve string) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
+	if err := o.onNear(ctx, is); err != nil {
+		return err
+	}
 	if err := o.onDisk(ctx, is); err != nil {
 		return err
 	}

@@ -22,7 +22,9 @@ import (
 func stores(t *testing.T) map[string]store.Store {
 	t.Helper()
 	kv := kvclient.New(hosttest.Run(t, nil, kvserver.Service()).Client)
-	return map[string]store.Store{"go-micro": store.NewMemoryStore(), "kv": kvstore.New(kv)}
+	near := kvclient.New(hosttest.Run(t, nil, kvserver.Service()).Client, kvclient.WithCache(1<<20))
+	t.Cleanup(func() { _ = near.Close() })
+	return map[string]store.Store{"go-micro": store.NewMemoryStore(), "kv": kvstore.New(kv), "kv with a cache": kvstore.New(near)}
 }
 
 func each(t *testing.T, f func(t *testing.T, s store.Store)) {
@@ -52,6 +54,27 @@ func TestRecord(t *testing.T) {
 			t.Errorf("after the end: got %v, %v", got, err)
 		}
 	})
+}
+
+// TestRecordsAreOwned changes what was read, also out of a cache.
+func TestRecordsAreOwned(t *testing.T) {
+	kv := kvclient.New(hosttest.Run(t, nil, kvserver.Service()).Client, kvclient.WithCache(1<<20))
+	t.Cleanup(func() { _ = kv.Close() })
+	s := kvstore.New(kv)
+	if err := s.Write(&store.Record{Key: "k", Value: []byte("value"), Metadata: map[string]any{"a": "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); kv.CacheStats().Hits < 2; {
+		got, err := s.Read("k")
+		if err != nil || string(got[0].Value) != "value" || got[0].Metadata["a"] != "b" {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		copy(got[0].Value, "spoil")
+		got[0].Metadata["a"] = "spoilt"
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal("the cache keeps nothing")
+		}
+	}
 }
 
 // TestRead finds by prefix and suffix, page by page.

@@ -1,6 +1,7 @@
 package kvstore
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -46,8 +47,9 @@ func (s *kvStore) each(table string, m match, f func(kvclient.Item) error) error
 	return nil
 }
 
+// record belongs to who gets it, as those of go-micro's stores do: kvclient may share items.
 func record(table string, item kvclient.Item) *store.Record {
-	r := &store.Record{Key: strings.TrimPrefix(item.Key, table), Value: item.Value, Metadata: map[string]any{}}
+	r := &store.Record{Key: strings.TrimPrefix(item.Key, table), Value: bytes.Clone(item.Value), Metadata: map[string]any{}}
 	if !item.Expires.IsZero() {
 		r.Expiry = max(time.Until(item.Expires), 1)
 	}

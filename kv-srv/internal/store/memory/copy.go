@@ -31,10 +31,12 @@ func (s *Store) Look(namespace, key string, q request.Name) (item store.Item, an
 }
 
 func (s *Store) look(namespace, key string, q request.Name) (*entry, request.Answer, bool) {
+	n := name{namespace, key}
+	slot := s.requestSlot(n, q)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	answer, done := s.requests.find(q, s.now())
-	return s.table.find(name{namespace, key}), answer, done
+	answer, done := s.requests.find(q, slot, s.now())
+	return s.table.find(n), answer, done
 }
 
 func (s *Store) lookAgain(namespace, key string) store.Item {
@@ -51,15 +53,17 @@ func (s *Store) lookAgain(namespace, key string) store.Item {
 // also one past its time, or a tombstone, and returns whether it did. It asks for no
 // quota. The times of the item are taken as they are; one that is past its time removes
 // what is there, and leaves no tombstone. The request of the copy is remembered in any
-// case, and its version known: see Version. A deletion leaves a tombstone as long as
-// there is room for it. store.ErrFull means that nothing was changed.
+// case, and its version known: see Version. If it is remembered already, a copy that is
+// applied was made by doing it again, and its answer takes the place of the other one. A
+// deletion leaves a tombstone as long as there is room for it. store.ErrFull means that
+// nothing was changed.
 func (s *Store) Apply(c Copy) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.Advance(c.Item.Version) // no earlier, so that feeds find the change
-	n := name{c.Namespace, c.Item.Key}
-	at := place{namespace: n.namespace, key: n.key, entry: s.table.find(n), request: c.Request, now: s.now()}
-	if _, known := s.requests.find(at.request, at.now); known {
+	at := s.placeOf(c)
+	before, known := s.requests.find(c.Request, at.slot, at.now)
+	if known {
 		at.request = request.Name{}
 	}
 	if err := s.admit(at); err != nil {
@@ -69,46 +73,88 @@ func (s *Store) Apply(c Copy) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if known && applied && before != c.Answer {
+		at.request = c.Request
+		s.used -= s.requests.remove(at.request, at.slot)
+	}
 	s.remember(at, c.Answer)
 	return applied, nil
 }
 
-// apply does what Apply does, and makes room for the request.
-func (s *Store) apply(at place, c Copy) (bool, error) {
-	there := s.tombs.version(name{at.namespace, at.key})
-	if at.entry != nil {
-		there = max(there, at.entry.rec.Load().version)
+// Room returns store.ErrFull if Apply would for a copy, and nil if it would not. What
+// Apply removes to make room, Room has removed.
+func (s *Store) Room(c Copy) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.placeOf(c)
+	if _, known := s.requests.find(c.Request, at.slot, at.now); known {
+		at.request = request.Name{}
+	}
+	if err := s.admit(at); err != nil {
+		return err
 	}
 	rec := recordOf(c.Item)
-	switch {
-	case c.Item.Version <= there:
-		return false, s.makeRoom(at.requestCost(), at.now, s.spaces[at.namespace], at.entry)
-	case c.Gone:
-		return true, s.applyEnd(at, store.Deleted, rec.version)
-	case rec.expired(at.now):
-		return true, s.applyEnd(at, store.Expired, rec.version)
+	if c.Item.Version > s.there(at) && !c.Gone && !rec.expired(at.now) {
+		_, err := s.reserveKept(at, rec)
+		return err
 	}
-	return true, s.applyRecord(at, rec)
+	need := at.requestCost()
+	if c.Item.Version > s.there(at) && at.entry != nil {
+		need -= costOfItem(at.key, at.entry.rec.Load())
+	}
+	return s.makeRoom(need, at.now, s.spaces[at.namespace], at.entry)
+}
+
+// placeOf is where a copy goes. An item there stays, also past its time.
+func (s *Store) placeOf(c Copy) place {
+	n := name{c.Namespace, c.Item.Key}
+	return place{
+		namespace: n.namespace, key: n.key, entry: s.table.find(n), now: s.now(),
+		request: c.Request, slot: s.requestSlot(n, c.Request),
+	}
+}
+
+// there is the version of the item or the tombstone in a place; 0: there is none.
+func (s *Store) there(at place) uint64 {
+	if at.entry != nil {
+		return at.entry.rec.Load().version
+	}
+	return s.tombs.version(name{at.namespace, at.key})
+}
+
+// apply does what Apply does, and makes room for the request.
+func (s *Store) apply(at place, c Copy) (bool, error) {
+	if c.Item.Version <= s.there(at) {
+		return false, s.makeRoom(at.requestCost(), at.now, s.spaces[at.namespace], at.entry)
+	}
+	return true, s.put(at, c)
+}
+
+// put makes a place what a copy says, whatever the version of what is there, and makes
+// room for the request.
+func (s *Store) put(at place, c Copy) error {
+	rec := recordOf(c.Item)
+	switch {
+	case c.Gone:
+		return s.applyEnd(at, store.Deleted, rec.version)
+	case rec.expired(at.now):
+		return s.applyEnd(at, store.Expired, rec.version)
+	}
+	return s.applyRecord(at, rec)
 }
 
 func (s *Store) applyRecord(at place, rec *record) error {
-	e, added := at.entry, rec.size(at.key)
-	if e != nil {
-		s.expiries.set(e, 0) // it stays, also past its time
-		added -= e.rec.Load().size(at.key)
-	}
-	grown, err := s.reserve(at, rec)
+	grown, err := s.reserveKept(at, rec)
 	if err != nil {
-		if e != nil {
-			s.expires(e, e.rec.Load().expires)
-		}
 		return err
 	}
 	s.charge(grown)
+	e, added := at.entry, rec.size(at.key)
 	if e == nil {
 		s.exhume(name{at.namespace, at.key})
 		e = s.add(at.namespace, at.key, rec)
 	} else {
+		added -= e.rec.Load().size(at.key)
 		e.rec.Store(rec)
 	}
 	e.space.bytes += added
@@ -116,6 +162,18 @@ func (s *Store) applyRecord(at place, rec *record) error {
 	s.expires(e, rec.expires)
 	s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
 	return nil
+}
+
+// reserveKept does what reserve does. The item that is there stays, also past its time.
+func (s *Store) reserveKept(at place, rec *record) (int64, error) {
+	e := at.entry
+	if e == nil {
+		return s.reserve(at, rec)
+	}
+	s.expiries.set(e, 0)
+	grown, err := s.reserve(at, rec)
+	s.expires(e, e.rec.Load().expires)
+	return grown, err
 }
 
 // applyEnd removes what is there at a version. Of a namespace that is not there, the

@@ -103,7 +103,7 @@ func (s *Store) Feed(ctx context.Context, namespace string, from uint64, has fun
 }
 
 func (s *Store) join(f *feed, namespace string) (*space, error) {
-	if f.position > uint64(max(s.opts.Now().Add(maxAhead).UnixMicro(), 0)) {
+	if f.position > versionAt(s.opts.Now().Add(maxAhead)) {
 		return nil, store.ErrCompacted
 	}
 	s.Advance(f.position)

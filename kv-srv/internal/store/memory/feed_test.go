@@ -256,7 +256,7 @@ func TestFeedEnds(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	ahead := uint64(clock.now().Add(2 * time.Hour).UnixMicro())
+	ahead := uint64(clock.now().Add(2*time.Hour).UnixMicro()) << 8
 	for _, c := range []struct {
 		name string
 		ctx  context.Context

@@ -113,8 +113,8 @@ func Open(opts Options) *Store {
 		inhabited: btree.NewG(treeDegree, func(a, b *space) bool { return a.name < b.name }),
 		deserted:  make(map[*space]struct{}),
 		nodes:     btree.NewFreeListG[*entry](btree.DefaultFreeListSize),
-		requests:  requests{max: opts.MaxBytes / 4},
-		floor:     uint64(max(opts.Now().UnixMicro(), 1)),
+		requests:  requests{max: opts.MaxBytes / 4, slots: max(opts.Slots, 1)},
+		floor:     firstVersion(opts),
 		earlier:   make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		swept:     make(chan struct{}),
@@ -125,6 +125,14 @@ func Open(opts Options) *Store {
 	}
 	go s.sweep()
 	return s
+}
+
+// firstVersion is where versions begin.
+func firstVersion(o Options) uint64 {
+	if o.Slots > 0 {
+		return max(versionAt(o.Now()), 1)
+	}
+	return uint64(max(o.Now().UnixMicro(), 1))
 }
 
 func tableOf(opts Options) table {

@@ -15,29 +15,34 @@ const (
 	generations = int64(store.RequestMemory/period) + 1
 )
 
-// requests remembers the answers to requests. It changes under Store.mu.
+// requests remembers the answers to requests, by slot. It changes under Store.mu.
 type requests struct {
 	max   int64 // bytes
 	bytes int64
+	slots int                     // in a store without Slots: 1
 	gens  [generations]generation // by number, modulo
 }
 
 type generation struct {
-	number  int64 // periods since 1970
-	answers map[[16]byte]request.Answer
+	number int64     // periods since 1970
+	n      int       // answers
+	slots  []answers // nil: there are none
 }
 
 func (g *generation) forgotten(now int64) bool {
 	return g.number+generations <= now/int64(period)
 }
 
-func (r *requests) find(q request.Name, now int64) (request.Answer, bool) {
+// due is when all of it may be forgotten.
+func (g *generation) due() int64 { return (g.number + generations) * int64(period) }
+
+func (r *requests) find(q request.Name, slot int32, now int64) (request.Answer, bool) {
 	if !q.Given {
 		return request.Answer{}, false
 	}
 	for i := range r.gens {
-		if g := &r.gens[i]; !g.forgotten(now) {
-			if a, ok := g.answers[q.Sum]; ok {
+		if g := &r.gens[i]; g.slots != nil && !g.forgotten(now) {
+			if a, ok := g.slots[slot].find(q.Sum); ok {
 				return a, true
 			}
 		}
@@ -51,12 +56,12 @@ func (r *requests) forget(now int64) (freed, next int64) {
 	for i := range r.gens {
 		g := &r.gens[i]
 		switch {
-		case g.answers == nil:
+		case g.slots == nil:
 		case g.forgotten(now):
-			freed += int64(len(g.answers)) * requestCost
+			freed += int64(g.n) * requestCost
 			*g = generation{}
 		default:
-			if end := (g.number + generations) * int64(period); next == 0 || end < next {
+			if end := g.due(); next == 0 || end < next {
 				next = end
 			}
 		}
@@ -65,14 +70,34 @@ func (r *requests) forget(now int64) (freed, next int64) {
 	return freed, next
 }
 
-func (r *requests) add(q request.Name, a request.Answer, now int64) {
-	number := now / int64(period)
+// begin returns the generation of a number, with places for answers.
+func (r *requests) begin(number int64) *generation {
 	g := &r.gens[number%generations]
-	if g.answers == nil {
-		*g = generation{number: number, answers: make(map[[16]byte]request.Answer)}
+	if g.slots == nil {
+		*g = generation{number: number, slots: make([]answers, r.slots)}
 	}
-	g.answers[q.Sum] = a
+	return g
+}
+
+// add remembers an answer, and returns when it is forgotten.
+func (r *requests) add(q request.Name, slot int32, a request.Answer, now int64) (due int64) {
+	g := r.begin(now / int64(period))
+	g.slots[slot].add(q.Sum, a)
+	g.n++
 	r.bytes += requestCost
+	return g.due()
+}
+
+// remove forgets one answer, and returns how many bytes that freed.
+func (r *requests) remove(q request.Name, slot int32) (freed int64) {
+	for i := range r.gens {
+		if g := &r.gens[i]; g.slots != nil && g.slots[slot].remove(q.Sum) {
+			g.n--
+			freed += requestCost
+		}
+	}
+	r.bytes -= freed
+	return freed
 }
 
 // admit returns an error if there is no room to remember the request.
@@ -81,7 +106,11 @@ func (s *Store) admit(at place) error {
 		return nil
 	}
 	s.forget(at.now)
-	if s.requests.bytes+requestCost > s.requests.max {
+	return s.requests.admit(requestCost)
+}
+
+func (r *requests) admit(bytes int64) error {
+	if r.bytes+bytes > r.max {
 		return fmt.Errorf("the request IDs of the last %v take a quarter of the memory: %w", store.RequestMemory, store.ErrFull)
 	}
 	return nil
@@ -92,9 +121,8 @@ func (s *Store) remember(at place, a request.Answer) {
 	if !at.request.Given {
 		return
 	}
-	s.requests.add(at.request, a, at.now)
 	s.used += requestCost
-	s.wakeAt((at.now/int64(period) + generations) * int64(period))
+	s.wakeAt(s.requests.add(at.request, at.slot, a, at.now))
 }
 
 // forget drops the requests and some of the tombstones that need not be remembered, and
@@ -106,4 +134,12 @@ func (s *Store) forget(now int64) (next int64) {
 		next = due
 	}
 	return next
+}
+
+// requestSlot is where the answer to a request is kept.
+func (s *Store) requestSlot(n name, q request.Name) int32 {
+	if !q.Given || s.opts.Slots == 0 {
+		return 0
+	}
+	return s.slotOf(n)
 }

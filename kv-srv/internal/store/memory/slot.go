@@ -31,18 +31,21 @@ func (s *Store) SlotItems(slot int) int {
 }
 
 // Digest returns a sum over the names and versions of the items of a slot that are not
-// past their time. It is the same on all nodes that have the same ones, and but for one
-// case in 2^64 only there; 0 if there are none.
+// past their time, and over its remembered requests and their answers. It is the same on
+// all nodes that have the same ones, and but for one case in 2^64 only there; 0 if there
+// are none. Nodes forget at slightly different times, and may differ for that long.
 func (s *Store) Digest(slot int) uint64 {
-	now, sh := s.now(), &s.table.shards[slot]
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	var sum uint64
-	sh.each(func(e *entry) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now, sum := s.now(), uint64(0)
+	s.table.shards[slot].each(func(e *entry) {
 		if rec := e.rec.Load(); !rec.expired(now) {
 			sum += mix(s.table.hash(e.name()) ^ mix(rec.version))
 		}
 	})
+	for _, g := range s.requests.live(now) {
+		sum += g.slots[slot].digest
+	}
 	return sum
 }
 

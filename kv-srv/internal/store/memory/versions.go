@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // versions are what changes are ordered by. In a store of its own they count on, under
@@ -12,6 +13,8 @@ import (
 // one is under way until its change is in the history.
 type versions struct {
 	last atomic.Uint64 // last known; with Slots it changes under mu
+
+	tag atomic.Uint64 // the low bits of all versions from Begin
 
 	mu       sync.Mutex // held for moments, after all others
 	underWay []uint64   // ascending
@@ -24,14 +27,28 @@ type waiter struct {
 	feed    *feed
 }
 
-// Begin allocates a version: the one after the last known, or the time in microseconds
-// if that is larger. No Feed passes it until End. It is for a store with Slots, as are
-// End and Advance.
+// tags is how many nodes of a ring have versions of their own: those of a tag.
+const tags = 1 << 8
+
+// versionAt is the first version of a time, in a store with Slots.
+func versionAt(t time.Time) uint64 { return uint64(max(t.UnixMicro(), 0)) * tags }
+
+// SetTag has Begin return versions that have this remainder by 256, which no other node
+// of the ring has at the time.
+func (s *Store) SetTag(tag uint8) { s.versions.tag.Store(uint64(tag)) }
+
+// Begin allocates a version: one after the last known, or of now, 256 of which are in a
+// microsecond, if that is larger. No Feed passes it until End. It is for a store with
+// Slots, as are End and Advance.
 func (s *Store) Begin() uint64 {
 	v := &s.versions
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	version := max(v.last.Load()+1, uint64(max(s.opts.Now().UnixMicro(), 0)))
+	least := max(v.last.Load()+1, versionAt(s.opts.Now()))
+	version := least - least%tags + v.tag.Load()
+	if version < least {
+		version += tags
+	}
 	v.last.Store(version)
 	if v.underWay = append(v.underWay, version); len(v.underWay) == 1 {
 		v.tell()

@@ -14,6 +14,7 @@ type place struct {
 	namespace, key string
 	entry          *entry // nil: there is no item
 	request        request.Name
+	slot           int32 // of the request
 	now            int64
 }
 
@@ -22,6 +23,7 @@ type place struct {
 func (s *Store) enter(op request.Operation, namespace, key, requestID string) place {
 	at := place{namespace: namespace, key: key, now: s.now()}
 	at.request = request.Of(op, namespace, key, requestID)
+	at.slot = s.requestSlot(name{namespace, key}, at.request)
 	at.entry = s.table.find(name{namespace, key})
 	if at.entry != nil && at.entry.rec.Load().expired(at.now) {
 		s.expire(at.entry)
@@ -87,7 +89,7 @@ func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint6
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.enter(request.Put, namespace, w.Key, w.RequestID)
-	if a, ok := s.requests.find(at.request, at.now); ok {
+	if a, ok := s.requests.find(at.request, at.slot, at.now); ok {
 		return a.Version, nil
 	}
 	if w.IfAbsent && at.entry != nil {
@@ -111,7 +113,7 @@ func (s *Store) Delete(ctx context.Context, namespace string, r store.Removal) e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.enter(request.Delete, namespace, r.Key, r.RequestID)
-	if _, ok := s.requests.find(at.request, at.now); ok {
+	if _, ok := s.requests.find(at.request, at.slot, at.now); ok {
 		return nil
 	}
 	if at.entry == nil {
@@ -136,7 +138,7 @@ func (s *Store) Increment(ctx context.Context, namespace string, a store.Additio
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.enter(request.Increment, namespace, a.Key, a.RequestID)
-	if a, ok := s.requests.find(at.request, at.now); ok {
+	if a, ok := s.requests.find(at.request, at.slot, at.now); ok {
 		return a.Sum, a.Version, nil
 	}
 	rec := &record{updated: at.now, expires: expiry(at.now, a.TTL)}

@@ -80,6 +80,9 @@ func (s *Store) absorb(c *ringpb.Claim) *peer {
 	for _, m := range c.GetOthers() {
 		s.learn(memberOf(m))
 	}
+	if !from.answers() {
+		return p // who joins and does not reach another does not join
+	}
 	for _, e := range c.GetExcluded() {
 		if q := s.peers[e.GetName()]; q != nil && q.seq <= e.GetSequence() && !q.out() {
 			s.exclude(q, "another node has it left out", p.name)
@@ -104,9 +107,9 @@ func (s *Store) learn(m member) *peer {
 	case m.seq <= p.seq:
 		return p
 	}
-	p.gone = false
-	if m.birth != p.birth {
-		p.common = 0
+	p.gone, p.failing, p.refusing = false, 0, 0 // it gets another chance
+	if m.birth != p.birth || !s.stale {
+		p.parted = 0
 	}
 	if m.birth != p.birth || !m.answers() { // it does not rely on earlier promises
 		p.granted, p.leased, p.claimed = 0, 0, 0
@@ -126,6 +129,8 @@ func (s *Store) part(p *peer) {
 // exclude leaves a node out until it joins anew.
 func (s *Store) exclude(p *peer, why, by string) {
 	p.excluded = p.seq
+	p.calls.reset()
+	p.acts.reset()
 	if p.answers() {
 		s.opts.Log.Warn("a node is left out of the ring", "node", p.name, "why", why, "by", by)
 	}
@@ -140,7 +145,7 @@ func (s *Store) refused(by *peer, c *ringpb.Claim) {
 	}
 	if by.out() { // both sides of a partition hear of each other: this one forgets its own
 		for _, p := range s.peers {
-			p.excluded = 0
+			p.excluded, p.failing, p.refusing = 0, 0, 0
 		}
 	}
 	s.rejoin()
@@ -167,7 +172,13 @@ func (s *Store) rejoin() {
 	}
 	s.opts.Log.Info("this node joins the ring anew")
 	s.become(ringpb.State_STATE_JOINING)
-	s.stale = true
+	if !s.stale {
+		s.stale, s.rejoined, s.unoffered = true, s.local.Version(), nil
+		for slot := range slots {
+			s.unoffered = append(s.unoffered, slot)
+		}
+	}
+	s.keeping.Store(true)
 }
 
 // become changes what this node does.
@@ -181,10 +192,10 @@ func (s *Store) act() {
 	s.wake()
 	now := s.clock()
 	for _, p := range s.peers {
+		p.gone = p.gone || p.refusing >= 2
 		switch {
 		case p.out():
-		case p.refusing >= 2:
-			p.gone = true
+		case p.gone:
 			s.exclude(p, "nobody listens on its address", s.self.name)
 		case p.failing > 0 && now-p.failing >= term:
 			s.exclude(p, "it does not answer", s.self.name)
@@ -247,11 +258,17 @@ func (s *Store) enter(members []member) {
 	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
 	s.plan(old, v)
 	s.gate.Lock()
+	if v.self >= 0 {
+		s.local.SetTag(uint8(v.self)) //nolint:gosec // a ring is small
+	}
 	s.view.Store(v)
 	close(old.left)
 	s.gate.Unlock()
 	s.bell.ring()
 	for _, p := range s.peers {
+		if p.out() && old.find(p.name) >= 0 {
+			p.parted = s.local.Version()
+		}
 		p.hurry()
 	}
 	s.work.Go(func() { s.move(v) })
@@ -323,6 +340,7 @@ func (s *Store) promote(now time.Duration) {
 		return // all join: the first of them begins
 	}
 	s.stale, s.refusals = false, 0
+	s.keeping.Store(false)
 	s.become(ringpb.State_STATE_SERVING)
 	s.opts.Log.Info("this node serves", "nodes", len(v.members), "items", s.local.Stats().Items)
 }

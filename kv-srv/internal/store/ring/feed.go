@@ -3,7 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
-	"io"
+	"math/rand/v2"
 
 	"google.golang.org/grpc"
 
@@ -63,36 +63,18 @@ func (s *Store) complete(v *view, from uint64) bool {
 }
 
 // Feed implements ringpb.RingHandler.
-func (h Handler) Feed(ctx context.Context, stream ringpb.Ring_FeedStream) error {
+func (h Handler) Feed(ctx context.Context, req *ringpb.FeedRequest, stream ringpb.Ring_FeedStream) error {
 	s := h.s
 	if err := s.proved(ctx); err != nil {
-		return err
-	}
-	req, err := stream.Recv()
-	if err != nil {
 		return err
 	}
 	v, err := s.serving(ctx, req.GetView())
 	if err != nil {
 		return away("%v", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	want := make(chan uint64)
-	go func() { // ends with the stream
-		defer cancel()
-		for {
-			req, err := stream.Recv()
-			if err != nil {
-				return
-			}
-			select {
-			case want <- req.GetVersionWanted():
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	want := make(chan uint64, 1)
+	s.feeds.Store(req.GetId(), want)
+	defer s.feeds.Delete(req.GetId())
 	err = s.feedHere(ctx, v, req.GetNamespace(), req.GetFrom(), want, func(events []store.Event, upTo uint64) error {
 		return stream.Send(feedResponse(req.GetNamespace(), events, upTo))
 	})
@@ -100,6 +82,29 @@ func (h Handler) Feed(ctx context.Context, stream ringpb.Ring_FeedStream) error 
 		return stream.Send(&ringpb.FeedResponse{}) // of version 0: it cannot go on from there
 	}
 	return away("%v", err)
+}
+
+// wanted passes a wish on to a feed.
+func (s *Store) wanted(w *ringpb.Want) *ringpb.Answer {
+	if c, ok := s.feeds.Load(w.GetId()); ok {
+		if want, ok := c.(chan uint64); ok {
+			replace(want, w.GetVersion())
+		}
+	}
+	return &ringpb.Answer{}
+}
+
+// replace puts a version into a channel that has room for one, whose only sender is the
+// caller.
+func replace(want chan uint64, version uint64) {
+	select {
+	case <-want:
+	default:
+	}
+	select {
+	case want <- version:
+	default:
+	}
 }
 
 func feedResponse(namespace string, events []store.Event, upTo uint64) *ringpb.FeedResponse {
@@ -121,21 +126,19 @@ func eventOf(p *ringpb.FeedResponse_Event) store.Event {
 func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	desc := &grpc.StreamDesc{StreamName: "Feed", ClientStreams: true, ServerStreams: true}
-	stream, err := p.conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Feed")
+	stream, err := p.conn.NewStream(s.prove(ctx), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
 	if err != nil {
 		return errUnsent
 	}
-	if err := stream.SendMsg(&ringpb.FeedRequest{View: v.id, Namespace: namespace, From: from}); err != nil && !errors.Is(err, io.EOF) {
+	id := rand.Uint64()
+	if err := errors.Join(stream.SendMsg(&ringpb.FeedRequest{View: v.id, Namespace: namespace, From: from, Id: id}), stream.CloseSend()); err != nil {
 		return errUnsent
 	}
 	go func() { // ends with ctx
 		for {
 			select {
 			case version := <-want:
-				if stream.SendMsg(&ringpb.FeedRequest{VersionWanted: version}) != nil {
-					return // the stream is over, which its reader finds
-				}
+				_, _ = p.acts.do(ctx, v.left, &ringpb.Call{Want: &ringpb.Want{Id: id, Version: version}}) // the feed ends, too, if that breaks
 			case <-ctx.Done():
 				return
 			}

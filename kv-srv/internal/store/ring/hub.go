@@ -10,17 +10,19 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store/watching"
 )
 
-// How much a hub keeps for those who read slowly, and for nodes that lag.
+// How much a hub keeps for those who read slowly, and of changes that are not yet to be
+// told, since another node may have earlier ones.
 const (
-	hubEvents = 4096
-	hubBytes  = 16 << 20
+	hubEvents   = 4096
+	hubBytes    = 16 << 20
+	hubUnmerged = 1 << 17
 )
 
 // hub joins the changes of a namespace that all nodes decide, for all who watch it here.
 type hub struct {
 	s         *Store
 	namespace string
-	own       bool // of one watcher alone
+	own       bool // of one watcher alone, who is waited for
 	bell      bell // rings when safe has moved
 	done      chan struct{}
 	cancel    context.CancelFunc
@@ -28,7 +30,8 @@ type hub struct {
 	users int // under Store.mu
 
 	mu     sync.Mutex
-	events []store.Event // the latest, in the order of their versions
+	reader *watching.Watcher // of its own hub; nil: it has not come yet
+	events []store.Event     // the latest, in the order of their versions
 	bytes  int
 	log    watching.Log
 	safe   uint64 // all changes up to it were seen; 0: not begun
@@ -145,6 +148,8 @@ func (h *hub) join(ctx context.Context, w *watching.Watcher, from uint64) error 
 		}
 		return errEarlier
 	}
+	h.reader = w
+	defer h.bell.ring()
 	return h.log.Join(w, from, max(h.safe, from))
 }
 
@@ -206,6 +211,9 @@ func (h *hub) deliver(ctx context.Context, w *watching.Watcher, buf []store.Even
 		return err
 	}
 	defer clear(events) // an idle watcher keeps no values
+	if h.own {
+		h.bell.ring() // there is room again
+	}
 	for _, e := range events {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -251,16 +259,42 @@ func (h *hub) add(events []store.Event, safe uint64) {
 		h.bytes += e.Item.Size()
 		h.log.Changed(e.Item.Key, e.Version)
 	}
-	drop := 0
-	for ; drop < len(h.events) && (len(h.events)-drop > hubEvents || h.bytes > hubBytes); drop++ {
-		h.bytes -= h.events[drop].Item.Size()
-		h.log.Floor = h.events[drop].Version
-	}
-	if drop > 0 {
-		h.events = append(h.events[:0:0], h.events[drop:]...)
-	}
+	h.drop()
 	h.safe = max(h.safe, safe)
 	h.log.Last = max(h.log.Last, h.safe)
 	h.mu.Unlock()
 	h.bell.ring()
+}
+
+// drop forgets the oldest changes of too many. h.mu is held.
+func (h *hub) drop() {
+	n := 0
+	for ; n < len(h.events) && (len(h.events)-n > hubEvents || h.bytes > hubBytes); n++ {
+		h.bytes -= h.events[n].Item.Size()
+		h.log.Floor = h.events[n].Version
+	}
+	if n > 0 {
+		h.events = append(h.events[:0:0], h.events[n:]...)
+	}
+}
+
+// room waits until the one reader of a hub has read enough for some changes more.
+func (h *hub) room(ctx context.Context, v *view) error {
+	for h.own {
+		rung := h.bell.wait()
+		h.mu.Lock()
+		read := len(h.events) == 0 || h.reader != nil && !h.reader.Behind
+		h.mu.Unlock()
+		if read {
+			return nil
+		}
+		select {
+		case <-rung:
+		case <-v.left:
+			return errMoved
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"time"
 
 	ringpb "github.com/micro/platform/proto/micro/ring/v1"
 )
@@ -25,7 +26,27 @@ func (s *Store) Leave(ctx context.Context) error {
 	if err != nil {
 		return errors.New("leave the ring: not all was handed over in time")
 	}
-	return s.until(ctx, s.leftToAll)
+	if err := s.until(ctx, s.leftToAll); err != nil {
+		return err
+	}
+	return s.quiet(ctx)
+}
+
+// quiet waits until what others have asked before they knew is answered.
+func (s *Store) quiet(ctx context.Context) error {
+	ticker := time.NewTicker(beat / 8)
+	defer ticker.Stop()
+	for idle := 0; idle < 2; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		if idle++; s.busy.Load() > 0 {
+			idle = 0
+		}
+	}
+	return nil
 }
 
 // handedOver tells whether every other node has all that it needs without this one.

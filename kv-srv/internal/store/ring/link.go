@@ -35,10 +35,18 @@ type link struct {
 	session atomic.Pointer[session]
 }
 
+// reset breaks the connection, and begins another: nothing may be awaited from it.
+func (l *link) reset() {
+	if s := l.session.Load(); s != nil {
+		s.cancel()
+	}
+}
+
 // session is one stream of a link.
 type session struct {
-	queue chan *pending
-	over  chan struct{}
+	queue  chan *pending
+	over   chan struct{}
+	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	last  uint64
@@ -123,7 +131,7 @@ func (l *link) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &session{queue: make(chan *pending, queueCalls), over: make(chan struct{}), calls: make(map[uint64]*pending)}
+	s := &session{queue: make(chan *pending, queueCalls), over: make(chan struct{}), cancel: cancel, calls: make(map[uint64]*pending)}
 	var writer sync.WaitGroup
 	writer.Go(func() { s.write(ctx, stream) })
 	l.session.Store(s)

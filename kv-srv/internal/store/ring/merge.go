@@ -98,7 +98,7 @@ func (h *hub) follow(ctx context.Context, v *view, from uint64) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := h.advance(sources); err != nil {
+		if err := h.advance(ctx, v, sources); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (h *hub) feed(ctx context.Context, v *view, place int, from uint64, want <-
 
 // advance adds to the hub what is complete, and asks who is behind to catch up with what
 // is not.
-func (h *hub) advance(sources map[int]*source) error {
+func (h *hub) advance(ctx context.Context, v *view, sources map[int]*source) error {
 	safe, wish, waiting := uint64(unknown), uint64(0), 0
 	for _, src := range sources {
 		safe = min(safe, src.upTo)
@@ -149,7 +149,7 @@ func (h *hub) advance(sources map[int]*source) error {
 		src.waiting = append(src.waiting[:0:0], src.waiting[n:]...)
 		waiting += len(src.waiting)
 	}
-	if waiting > hubEvents {
+	if waiting > hubUnmerged {
 		return store.ErrLagging
 	}
 	slices.SortFunc(ready, func(a, b store.Event) int {
@@ -158,6 +158,17 @@ func (h *hub) advance(sources map[int]*source) error {
 		}
 		return 1
 	})
+	for len(ready) > hubEvents/4 {
+		part := ready[:hubEvents/4]
+		if err := h.room(ctx, v); err != nil {
+			return err
+		}
+		h.add(part, part[len(part)-1].Version)
+		ready = ready[len(part):]
+	}
+	if err := h.room(ctx, v); err != nil {
+		return err
+	}
 	h.add(ready, safe)
 	h.mu.Lock()
 	wish = max(wish, h.wish)
@@ -167,11 +178,7 @@ func (h *hub) advance(sources map[int]*source) error {
 			continue
 		}
 		src.wished = wish
-		select { // the newest wish replaces one that nobody has taken
-		case <-src.want:
-		default:
-		}
-		src.want <- wish
+		replace(src.want, wish)
 	}
 	return nil
 }

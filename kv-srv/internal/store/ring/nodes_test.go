@@ -30,11 +30,18 @@ type node struct {
 // newNode starts a node that knows nobody.
 func newNode(t testing.TB, change ...func(*ring.Options)) *node {
 	t.Helper()
+	n := &node{}
+	start(t, n, change...)
+	return n
+}
+
+func start(t testing.TB, n *node, change ...func(*ring.Options)) {
+	t.Helper()
 	o := ring.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Dial: dial, Alone: 50 * time.Millisecond}
 	for _, f := range change {
 		f(&o)
 	}
-	n := &node{Store: ring.Open(o)}
+	n.Store = ring.Open(o)
 	n.port = port.New(context.WithoutCancel(t.Context()), port.Config{
 		Name: "kv-srv", Address: "127.0.0.1:0", Registry: registry.NewMemoryRegistry(), Log: slog.New(slog.DiscardHandler),
 		MaxMessage: 4 << 20, MaxConns: 1000, Timeout: 30 * time.Second, Patience: 10 * time.Second, Drain: time.Second,
@@ -48,7 +55,6 @@ func newNode(t testing.TB, change ...func(*ring.Options)) *node {
 	n.name = n.port.Addr().String()
 	n.Start(n.name)
 	t.Cleanup(func() { n.end(t) })
-	return n
 }
 
 // end ends a node without a word to the others.
@@ -58,11 +64,11 @@ func (n *node) end(t testing.TB) {
 		return
 	}
 	n.ended = true
-	if err := n.Store.Close(); err != nil {
-		t.Errorf("close %s: %v", n.name, err)
-	}
 	if err := n.port.Stop(); err != nil {
 		t.Errorf("stop %s: %v", n.name, err)
+	}
+	if err := n.Store.Close(); err != nil {
+		t.Errorf("close %s: %v", n.name, err)
 	}
 }
 
@@ -79,13 +85,17 @@ func newRing(t testing.TB, nodes int, change ...func(*ring.Options)) []*node {
 	for range nodes {
 		all = append(all, newNode(t, change...))
 	}
+	introduce(all...)
+	settle(t, all...)
+	return all
+}
+
+func introduce(all ...*node) {
 	for _, n := range all {
 		for _, m := range all {
 			n.Meet(m.name)
 		}
 	}
-	settle(t, all...)
-	return all
 }
 
 // settle waits until some nodes are a ring of their own, and nothing moves.

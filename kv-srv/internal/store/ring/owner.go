@@ -51,33 +51,54 @@ func (s *Store) still(v *view, slot int) bool {
 }
 
 // decide does a write to a slot of this node, in its turn, and returns its answer.
+//
+// Once other nodes may have it, a write is not given up while this node decides about the
+// slot: what they had, and later calls do not know of, would come back when one of them
+// takes over. So it goes on when its caller has left.
 func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, error) {
 	slot := placement.Slot(c.Namespace, c.Key)
 	end, err := s.turn(ctx, slot)
 	if err != nil {
 		return request.Answer{}, err
 	}
-	defer end()
+	answer, sent, err := s.attempt(ctx, slot, c)
+	if !sent || ctx.Err() == nil || err == nil {
+		end()
+		return answer, err
+	}
+	s.work.Go(func() {
+		defer end()
+		ctx, cancel := context.WithTimeout(s.ctx, maxWait)
+		defer cancel()
+		if _, _, err := s.attempt(ctx, slot, c); err != nil && !errors.Is(err, errMoved) {
+			s.opts.Log.Debug("a write whose caller has left was not finished", "error", err)
+		}
+	})
+	return answer, err
+}
+
+// attempt does a write, again whenever the ring has changed meanwhile: the next version
+// replaces what some nodes may have of the one before. It tells whether others may have it.
+func (s *Store) attempt(ctx context.Context, slot int, c change.Change) (answer request.Answer, sent bool, err error) {
 	for {
 		v, err := s.owning(ctx, slot)
-		if err != nil {
-			return request.Answer{}, err
+		if err == nil {
+			err = s.recover(ctx, v, c.Namespace, c.Key)
 		}
-		if err := s.recover(ctx, v, c.Namespace, c.Key); err != nil {
-			return request.Answer{}, err
+		if err != nil && !errors.Is(err, errLeft) {
+			return answer, sent, err
+		}
+		if err != nil {
+			continue
 		}
 		next, done, err := s.prepare(v, slot, c)
-		switch {
-		case errors.Is(err, errLeft):
-			continue
-		case err != nil || done:
-			return next.Answer, err
+		if err == nil && !done {
+			sent = true
+			err = s.commit(ctx, v, slot, next)
 		}
-		err = s.commit(ctx, v, slot, next)
-		if errors.Is(err, errLeft) {
-			continue // and again: the next version replaces what some may have of this one
+		if !errors.Is(err, errLeft) {
+			return next.Answer, sent, err
 		}
-		return next.Answer, err
 	}
 }
 
@@ -95,11 +116,17 @@ func (s *Store) prepare(v *view, slot int, c change.Change) (next memory.Copy, d
 	}
 	after, sum, err := c.To(item, time.Now())
 	if err != nil {
+		if c.Op == request.Delete && errors.Is(err, store.ErrNotFound) {
+			s.leases.End(c.Namespace, c.Key) // a filler that gives up says so by a deletion
+		}
 		return next, false, err
 	}
 	next = memory.Copy{Namespace: c.Namespace, Request: c.Name(), Gone: after == nil}
 	if after != nil {
 		next.Item = *after
+		if err := s.local.Room(next); err != nil {
+			return next, false, err
+		}
 	}
 	next.Item.Key, next.Item.Version = c.Key, s.local.Begin()
 	if after != nil {

@@ -27,7 +27,7 @@ type peer struct {
 	claimed  uint64        // the view that it has said to have last
 	moving   int32         // and what it said to have to move in it
 	provided []string      // and to whom it has given all
-	common   uint64        // version of when both had leases of each other
+	parted   uint64        // version at which this node went on without it; 0: it did not
 
 	conn  *grpc.ClientConn
 	calls link // what may wait
@@ -88,7 +88,7 @@ func (s *Store) talk(ctx context.Context, p *peer) {
 // say tells a node of the claim once, and returns when to do so again.
 func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	s.mu.Lock()
-	claim := s.claim()
+	claim, name := s.claim(), p.name
 	s.mu.Unlock()
 	sent := s.clock()
 	called, cancel := context.WithTimeout(s.prove(ctx), patience)
@@ -101,7 +101,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 		s.heard(p, &rsp, claim.GetView(), sent)
 		return beat
 	}
-	refused := ctx.Err() == nil && refuses(ctx, p.name)
+	refused := ctx.Err() == nil && refuses(ctx, name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unheard(p, sent, refused)
@@ -122,7 +122,6 @@ func (s *Store) heard(p *peer, rsp *ringpb.BeatResponse, view uint64, sent time.
 	s.absorb(rsp.GetClaim())
 	if v := s.view.Load(); rsp.GetGranted() && v.id == view && p.claimed == view {
 		p.leased, p.leasedIn = sent+term, view
-		p.common = s.local.Version()
 	}
 	s.act()
 }
@@ -139,7 +138,7 @@ func (s *Store) unheard(p *peer, sent time.Duration, refused bool) time.Duration
 		p.refusing = 0
 	}
 	s.act()
-	if refused && !p.out() {
+	if refused && !p.gone {
 		return beat / 8
 	}
 	return beat

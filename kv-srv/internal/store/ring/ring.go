@@ -79,21 +79,26 @@ type Store struct {
 	view atomic.Pointer[view]
 	bell bell // rings when the view or its lease has changed
 
-	mu       sync.Mutex
-	self     member
-	peers    map[string]*peer
-	hubs     map[string]*hub  // by namespace
-	have     *[slots]uint64   // versions after which this node has every write to a slot it holds
-	synced   *[slots][]string // by name, who has all of a slot that this node answers for
-	stale    bool             // what is here may be older, or newer, than what the ring has
-	offered  uint64           // the view in which all of it was offered
-	alone    time.Duration    // when to go on without others
-	retry    time.Duration    // when to join again, after a refusal
-	refusals int              // times in a row
-	ticked   time.Duration    // when the node looked around last
-	awake    time.Duration    // when it last found that it had been stopped
+	mu        sync.Mutex
+	self      member
+	peers     map[string]*peer
+	hubs      map[string]*hub  // by namespace
+	have      *[slots]uint64   // versions after which this node has every write to a slot it holds
+	synced    *[slots][]string // by name, who has all of a slot that this node answers for
+	stale     bool             // what is here may be older, or newer, than what the ring has
+	unoffered []int            // slots of which that is still to be offered to the owners
+	rejoined  uint64           // the version at which it began to be so
+	offered   uint64           // the view in which all was offered
+	alone     time.Duration    // when to go on without others
+	retry     time.Duration    // when to join again, after a refusal
+	refusals  int              // times in a row
+	ticked    time.Duration    // when the node looked around last
+	awake     time.Duration    // when it last found that it had been stopped
 
+	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
+	busy             atomic.Int64 // calls of other nodes under way
+	feeds            sync.Map     // by id, channels that take what version is wanted
 
 	ctx    context.Context //nolint:containedctx // ends what Start has begun
 	cancel context.CancelFunc

@@ -75,8 +75,10 @@ func (h Handler) Link(ctx context.Context, stream ringpb.Ring_LinkStream) error 
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			h.s.busy.Add(1)
 			work.Go(func() {
 				out.put(ctx, call, h.s.slow(ctx, call))
+				h.s.busy.Add(-1)
 				<-room
 			})
 		}
@@ -144,6 +146,8 @@ func (s *Store) quick(call *ringpb.Call, answer func(*ringpb.Answer)) bool {
 		answer(s.found(call.Find))
 	case call.Figures != nil:
 		answer(s.figures(call.Figures))
+	case call.Want != nil:
+		answer(s.wanted(call.Want))
 	case call.Mark != nil:
 		answer(s.marked(call.Mark))
 	default:
@@ -258,26 +262,22 @@ func (s *Store) filled(f *ringpb.Fill) *ringpb.Answer {
 		if f.GetSlot() < 0 || f.GetSlot() >= slots {
 			return failure(errors.New("no such slot"))
 		}
-		keep := make(map[[2]string]struct{}, len(f.GetRecords()))
-		wanted := &ringpb.Numbers{}
+		if s.keeping.Load() {
+			return failure(errMoved) // not yet
+		}
+		copies := make([]memory.Copy, len(f.GetRecords()))
 		for i, rec := range f.GetRecords() {
-			keep[[2]string{rec.GetNamespace(), rec.GetKey()}] = struct{}{}
-			if f.GetBare() && !rec.GetGone() {
-				if item, _, _ := s.local.Look(rec.GetNamespace(), rec.GetKey(), request.Name{}); item.Version < rec.GetVersion() {
-					wanted.Values = append(wanted.Values, int32(i)) //nolint:gosec // a message has fewer
-				}
-				continue
-			}
-			if _, err := s.local.Apply(copyOf(rec)); err != nil {
-				return failure(err)
-			}
+			copies[i] = copyOf(rec)
 		}
-		for _, c := range s.local.Slot(int(f.GetSlot())) {
-			if _, ok := keep[[2]string{c.Namespace, c.Item.Key}]; !ok && !c.Gone {
-				s.local.Drop(c.Namespace, c.Item.Key, c.Item.Version)
-			}
+		wanted, err := s.local.Restore(int(f.GetSlot()), copies, rememberedOf(f.GetRequests()), f.GetBare())
+		if err != nil {
+			return failure(err)
 		}
-		return &ringpb.Answer{Numbers: wanted}
+		n := &ringpb.Numbers{}
+		for _, i := range wanted {
+			n.Values = append(n.Values, int32(i)) //nolint:gosec // a message has fewer
+		}
+		return &ringpb.Answer{Numbers: n}
 	})
 }
 

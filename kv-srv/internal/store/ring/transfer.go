@@ -45,6 +45,7 @@ func (s *Store) plan(old, v *view) {
 	}
 	if s.stale {
 		moving++ // what is offered
+		s.keeping.Store(true)
 	}
 	v.moving.Store(int32(moving)) //nolint:gosec // a ring is small
 }
@@ -131,7 +132,7 @@ func (s *Store) tell() {
 // Bounds of a transfer.
 const (
 	compareSlots = 512       // in one message
-	fillAtOnce   = 4         // slots
+	fillAtOnce   = 16        // slots
 	fillWhole    = 256 << 10 // bytes of a slot that is sent as it is, without asking what is wanted
 	pushPause    = beat / 4  // after something did not work
 )
@@ -162,15 +163,15 @@ func (s *Store) compare(ctx context.Context, v *view, name string, some []int) (
 		c.Slots = append(c.Slots, int32(slot)) //nolint:gosec // below 4096
 		c.Digests = append(c.Digests, s.local.Digest(slot))
 	}
-	a, err := s.insist(ctx, v, name, &ringpb.Call{Compare: c})
-	if err != nil {
-		return nil, err
-	}
 	var differ []int
-	for _, n := range a.GetNumbers().GetValues() {
-		differ = append(differ, int(n))
-	}
-	return differ, nil
+	err := s.insist(ctx, name, func() error {
+		a, err := s.ask(ctx, v, name, &ringpb.Call{Compare: c})
+		for _, n := range a.GetNumbers().GetValues() {
+			differ = append(differ, int(n))
+		}
+		return err
+	})
+	return differ, err
 }
 
 func (s *Store) fillAll(ctx context.Context, v *view, name string, todo []int) error {
@@ -179,7 +180,7 @@ func (s *Store) fillAll(ctx context.Context, v *view, name string, todo []int) e
 	for lane := range fillAtOnce {
 		all.Go(func() {
 			for i := lane; i < len(todo) && errs[lane] == nil; i += fillAtOnce {
-				errs[lane] = s.fill(ctx, v, name, todo[i])
+				errs[lane] = s.insist(ctx, name, func() error { return s.fill(ctx, v, name, todo[i]) })
 			}
 		})
 	}
@@ -199,7 +200,7 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 	for _, c := range copies {
 		size += c.Item.Size()
 	}
-	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole} //nolint:gosec // below 4096
+	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole, Requests: rememberedProto(s.local.Requests(slot))} //nolint:gosec // below 4096
 	for _, c := range copies {
 		r := recordOf(c)
 		if f.GetBare() {
@@ -207,7 +208,7 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 		}
 		f.Records = append(f.Records, r)
 	}
-	a, err := s.insist(ctx, v, name, &ringpb.Call{Fill: f})
+	a, err := s.ask(ctx, v, name, &ringpb.Call{Fill: f})
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 func (s *Store) sendWanted(ctx context.Context, v *view, name string, copies []memory.Copy, wanted []int32) error {
 	r, size := &ringpb.Replicate{View: v.id}, 0
 	send := func() error {
-		_, err := s.insist(ctx, v, name, &ringpb.Call{Replicate: r})
+		_, err := s.ask(ctx, v, name, &ringpb.Call{Replicate: r})
 		r, size = &ringpb.Replicate{View: v.id}, 0
 		return err
 	}
@@ -272,21 +273,21 @@ func (s *Store) progress(v *view) {
 	s.settle(v)
 }
 
-// insist makes a call to a node until it is done, or ctx is.
-func (s *Store) insist(ctx context.Context, v *view, name string, call *ringpb.Call) (*ringpb.Answer, error) {
+// insist does something that another node takes part in until it is done, or ctx is.
+func (s *Store) insist(ctx context.Context, name string, do func() error) error {
 	told := false
 	for {
-		a, err := s.ask(ctx, v, name, call)
+		err := do()
 		if err == nil {
-			return a, nil
+			return nil
 		}
 		if errors.Is(err, store.ErrFull) && !told {
 			told = true
-			s.opts.Log.Error("a node of the ring has no room for its copies", "node", name)
+			s.opts.Log.ErrorContext(ctx, "a node of the ring has no room for its copies", "node", name)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(pushPause):
 		}
 	}
@@ -325,21 +326,37 @@ func (s *Store) tidy(v *view) {
 	}
 }
 
-// offer gives the owners of slots what is here of them.
+// offer gives the owners of slots what is here of them. What was offered in an earlier
+// view was taken in by all who held it then.
 func (s *Store) offer(ctx context.Context, v *view) {
-	for slot := range slots {
-		copies := s.local.Slot(slot)
-		owner := v.Owner[slot]
-		if len(copies) == 0 || owner < 0 {
-			continue
+	for {
+		s.mu.Lock()
+		todo := s.unoffered
+		s.mu.Unlock()
+		if len(todo) == 0 {
+			break
 		}
-		if s.offerSlot(ctx, v, v.members[owner].name, copies) != nil {
+		slot := todo[0]
+		copies, owner := s.local.Slot(slot), v.Owner[slot]
+		if len(copies) > 0 && owner >= 0 && s.offerSlot(ctx, v, v.members[owner].name, copies) != nil {
+			return
+		}
+		s.mu.Lock()
+		if s.view.Load() == v {
+			s.unoffered = todo[1:]
+		}
+		s.mu.Unlock()
+		if ctx.Err() != nil {
 			return
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.view.Load() != v {
+		return
+	}
 	s.offered = v.id
+	s.keeping.Store(false)
 	s.progress(v)
 	s.act()
 }
@@ -350,7 +367,10 @@ func (s *Store) offerSlot(ctx context.Context, v *view, owner string, copies []m
 		return errUnsent
 	}
 	s.mu.Lock()
-	common := p.common
+	common := p.parted
+	if common == 0 {
+		common = s.rejoined
+	}
 	s.mu.Unlock()
 	for len(copies) > 0 {
 		o, size := &ringpb.Offer{View: v.id, Common: common}, 0
@@ -359,19 +379,15 @@ func (s *Store) offerSlot(ctx context.Context, v *view, owner string, copies []m
 			o.Records = append(o.Records, recordOf(copies[0]))
 			copies = copies[1:]
 		}
-		for {
+		err := s.insist(ctx, owner, func() error {
 			a, err := p.calls.do(ctx, v.left, &ringpb.Call{Offer: o})
-			if err == nil {
-				err = outcome(a)
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(pushPause):
-			}
+			return outcome(a)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

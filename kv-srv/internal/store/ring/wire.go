@@ -104,3 +104,22 @@ func moment(ns int64) time.Time {
 	}
 	return time.Unix(0, ns)
 }
+
+func rememberedOf(all []*ringpb.Remembered) []memory.Remembered {
+	out := make([]memory.Remembered, 0, len(all))
+	for _, r := range all {
+		m := memory.Remembered{Answer: request.Answer{Sum: r.GetSum(), Version: r.GetVersion()}, Since: moment(r.GetSince())}
+		if copy(m.Sum[:], r.GetName()) == len(m.Sum) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func rememberedProto(all []memory.Remembered) []*ringpb.Remembered {
+	out := make([]*ringpb.Remembered, len(all))
+	for i, r := range all {
+		out[i] = &ringpb.Remembered{Name: r.Sum[:], Sum: r.Answer.Sum, Version: r.Answer.Version, Since: r.Since.UnixNano()}
+	}
+	return out
+}

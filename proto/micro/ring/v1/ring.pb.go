@@ -285,7 +285,7 @@ func (x FeedResponse_Event_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FeedResponse_Event_Kind.Descriptor instead.
 func (FeedResponse_Event_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27, 0, 0}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{29, 0, 0}
 }
 
 // Member is a node as it has described itself.
@@ -756,7 +756,9 @@ type Call struct {
 	// Asks for what a node has under a key, be it its own or not.
 	Find *Find `protobuf:"bytes,12,opt,name=find,proto3" json:"find,omitempty"`
 	// Asks how far the versions of a node are.
-	Mark          *Mark `protobuf:"bytes,13,opt,name=mark,proto3" json:"mark,omitempty"`
+	Mark *Mark `protobuf:"bytes,13,opt,name=mark,proto3" json:"mark,omitempty"`
+	// Asks a feed to go on.
+	Want          *Want `protobuf:"bytes,14,opt,name=want,proto3" json:"want,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -878,6 +880,13 @@ func (x *Call) GetFind() *Find {
 func (x *Call) GetMark() *Mark {
 	if x != nil {
 		return x.Mark
+	}
+	return nil
+}
+
+func (x *Call) GetWant() *Want {
+	if x != nil {
+		return x.Want
 	}
 	return nil
 }
@@ -1928,11 +1937,13 @@ type Fill struct {
 	View uint64 `protobuf:"fixed64,1,opt,name=view,proto3" json:"view,omitempty"`
 	// The slot.
 	Slot int32 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
-	// All items of the slot, perhaps without their values. Items that are not among them
-	// are dropped.
+	// All that the owner has of the slot, perhaps without values. What is not among it is
+	// forgotten.
 	Records []*Record `protobuf:"bytes,3,rep,name=records,proto3" json:"records,omitempty"`
 	// The records have no values: the answer says which are wanted.
-	Bare          bool `protobuf:"varint,4,opt,name=bare,proto3" json:"bare,omitempty"`
+	Bare bool `protobuf:"varint,4,opt,name=bare,proto3" json:"bare,omitempty"`
+	// The requests of the slot that are remembered. Others are forgotten.
+	Requests      []*Remembered `protobuf:"bytes,5,rep,name=requests,proto3" json:"requests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1995,6 +2006,86 @@ func (x *Fill) GetBare() bool {
 	return false
 }
 
+func (x *Fill) GetRequests() []*Remembered {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// Remembered is the answer to a request that has a name.
+type Remembered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the request.
+	Name []byte `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it answered.
+	Sum int64 `protobuf:"varint,2,opt,name=sum,proto3" json:"sum,omitempty"`
+	// What it answered.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Since when it is remembered, in nanoseconds since 1970.
+	Since         int64 `protobuf:"fixed64,4,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Remembered) Reset() {
+	*x = Remembered{}
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Remembered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Remembered) ProtoMessage() {}
+
+func (x *Remembered) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Remembered.ProtoReflect.Descriptor instead.
+func (*Remembered) Descriptor() ([]byte, []int) {
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Remembered) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Remembered) GetSum() int64 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
+func (x *Remembered) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Remembered) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 // Offer gives the owner of a slot what a node has of it that has come back.
 type Offer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2011,7 +2102,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[21]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2114,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[21]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2127,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{21}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Offer) GetView() uint64 {
@@ -2073,7 +2164,7 @@ type Find struct {
 
 func (x *Find) Reset() {
 	*x = Find{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[22]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2176,7 @@ func (x *Find) String() string {
 func (*Find) ProtoMessage() {}
 
 func (x *Find) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[22]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2189,7 @@ func (x *Find) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Find.ProtoReflect.Descriptor instead.
 func (*Find) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{22}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Find) GetNamespace() string {
@@ -2115,6 +2206,61 @@ func (x *Find) GetKey() string {
 	return ""
 }
 
+// Want asks that a feed reaches a version soon.
+type Want struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The feed.
+	Id uint64 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version.
+	Version       uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Want) Reset() {
+	*x = Want{}
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Want) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Want) ProtoMessage() {}
+
+func (x *Want) ProtoReflect() protoreflect.Message {
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Want.ProtoReflect.Descriptor instead.
+func (*Want) Descriptor() ([]byte, []int) {
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Want) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Want) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Mark asks how far the versions of a node are.
 type Mark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2126,7 +2272,7 @@ type Mark struct {
 
 func (x *Mark) Reset() {
 	*x = Mark{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2284,7 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[23]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2297,7 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{23}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Mark) GetVersion() uint64 {
@@ -2174,7 +2320,7 @@ type MarkAnswer struct {
 
 func (x *MarkAnswer) Reset() {
 	*x = MarkAnswer{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2332,7 @@ func (x *MarkAnswer) String() string {
 func (*MarkAnswer) ProtoMessage() {}
 
 func (x *MarkAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[24]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2345,7 @@ func (x *MarkAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkAnswer.ProtoReflect.Descriptor instead.
 func (*MarkAnswer) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{24}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MarkAnswer) GetVersion() uint64 {
@@ -2227,7 +2373,7 @@ type Numbers struct {
 
 func (x *Numbers) Reset() {
 	*x = Numbers{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2385,7 @@ func (x *Numbers) String() string {
 func (*Numbers) ProtoMessage() {}
 
 func (x *Numbers) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[25]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +2398,7 @@ func (x *Numbers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Numbers.ProtoReflect.Descriptor instead.
 func (*Numbers) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{25}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Numbers) GetValues() []int32 {
@@ -2262,24 +2408,24 @@ func (x *Numbers) GetValues() []int32 {
 	return nil
 }
 
-// FeedRequest is one message of the caller of Ring.Feed.
+// FeedRequest is the request of Ring.Feed.
 type FeedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The view of the caller. It ends the feed when it changes.
+	// The view of the caller. The feed ends when it changes.
 	View uint64 `protobuf:"fixed64,1,opt,name=view,proto3" json:"view,omitempty"`
 	// Namespace of the changes.
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Changes after this version are sent.
 	From uint64 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
-	// Asks that what is sent reaches this version soon.
-	VersionWanted uint64 `protobuf:"varint,4,opt,name=version_wanted,json=versionWanted,proto3" json:"version_wanted,omitempty"`
+	// Names the feed, in a Want.
+	Id            uint64 `protobuf:"fixed64,4,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeedRequest) Reset() {
 	*x = FeedRequest{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2437,7 @@ func (x *FeedRequest) String() string {
 func (*FeedRequest) ProtoMessage() {}
 
 func (x *FeedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[26]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2450,7 @@ func (x *FeedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRequest.ProtoReflect.Descriptor instead.
 func (*FeedRequest) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{26}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FeedRequest) GetView() uint64 {
@@ -2328,9 +2474,9 @@ func (x *FeedRequest) GetFrom() uint64 {
 	return 0
 }
 
-func (x *FeedRequest) GetVersionWanted() uint64 {
+func (x *FeedRequest) GetId() uint64 {
 	if x != nil {
-		return x.VersionWanted
+		return x.Id
 	}
 	return 0
 }
@@ -2348,7 +2494,7 @@ type FeedResponse struct {
 
 func (x *FeedResponse) Reset() {
 	*x = FeedResponse{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2506,7 @@ func (x *FeedResponse) String() string {
 func (*FeedResponse) ProtoMessage() {}
 
 func (x *FeedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[27]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2519,7 @@ func (x *FeedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedResponse.ProtoReflect.Descriptor instead.
 func (*FeedResponse) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FeedResponse) GetEvents() []*FeedResponse_Event {
@@ -2405,7 +2551,7 @@ type FiguresAnswer_Namespace struct {
 
 func (x *FiguresAnswer_Namespace) Reset() {
 	*x = FiguresAnswer_Namespace{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[30]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2417,7 +2563,7 @@ func (x *FiguresAnswer_Namespace) String() string {
 func (*FiguresAnswer_Namespace) ProtoMessage() {}
 
 func (x *FiguresAnswer_Namespace) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[30]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2615,7 @@ type FeedResponse_Event struct {
 
 func (x *FeedResponse_Event) Reset() {
 	*x = FeedResponse_Event{}
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[31]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2627,7 @@ func (x *FeedResponse_Event) String() string {
 func (*FeedResponse_Event) ProtoMessage() {}
 
 func (x *FeedResponse_Event) ProtoReflect() protoreflect.Message {
-	mi := &file_micro_ring_v1_ring_proto_msgTypes[31]
+	mi := &file_micro_ring_v1_ring_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2640,7 @@ func (x *FeedResponse_Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedResponse_Event.ProtoReflect.Descriptor instead.
 func (*FeedResponse_Event) Descriptor() ([]byte, []int) {
-	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{27, 0}
+	return file_micro_ring_v1_ring_proto_rawDescGZIP(), []int{29, 0}
 }
 
 func (x *FeedResponse_Event) GetKind() FeedResponse_Event_Kind {
@@ -2549,7 +2695,7 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\vLinkRequest\x12)\n" +
 	"\x05calls\x18\x01 \x03(\v2\x13.micro.ring.v1.CallR\x05calls\"?\n" +
 	"\fLinkResponse\x12/\n" +
-	"\aanswers\x18\x01 \x03(\v2\x15.micro.ring.v1.AnswerR\aanswers\"\xb8\x04\n" +
+	"\aanswers\x18\x01 \x03(\v2\x15.micro.ring.v1.AnswerR\aanswers\"\xe1\x04\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12'\n" +
@@ -2564,7 +2710,8 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	" \x01(\v2\x13.micro.ring.v1.FillR\x04fill\x12*\n" +
 	"\x05offer\x18\v \x01(\v2\x14.micro.ring.v1.OfferR\x05offer\x12'\n" +
 	"\x04find\x18\f \x01(\v2\x13.micro.ring.v1.FindR\x04find\x12'\n" +
-	"\x04mark\x18\r \x01(\v2\x13.micro.ring.v1.MarkR\x04mark\"\xdd\x04\n" +
+	"\x04mark\x18\r \x01(\v2\x13.micro.ring.v1.MarkR\x04mark\x12'\n" +
+	"\x04want\x18\x0e \x01(\v2\x13.micro.ring.v1.WantR\x04want\"\xdd\x04\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x127\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1d.micro.ring.v1.Answer.OutcomeR\aoutcome\x12\x18\n" +
@@ -2676,19 +2823,29 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\aCompare\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x14\n" +
 	"\x05slots\x18\x02 \x03(\x05R\x05slots\x12\x18\n" +
-	"\adigests\x18\x03 \x03(\x06R\adigests\"s\n" +
+	"\adigests\x18\x03 \x03(\x06R\adigests\"\xaa\x01\n" +
 	"\x04Fill\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12/\n" +
 	"\arecords\x18\x03 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x12\n" +
-	"\x04bare\x18\x04 \x01(\bR\x04bare\"d\n" +
+	"\x04bare\x18\x04 \x01(\bR\x04bare\x125\n" +
+	"\brequests\x18\x05 \x03(\v2\x19.micro.ring.v1.RememberedR\brequests\"b\n" +
+	"\n" +
+	"Remembered\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\fR\x04name\x12\x10\n" +
+	"\x03sum\x18\x02 \x01(\x03R\x03sum\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x10R\x05since\"d\n" +
 	"\x05Offer\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12/\n" +
 	"\arecords\x18\x02 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x16\n" +
 	"\x06common\x18\x03 \x01(\x04R\x06common\"6\n" +
 	"\x04Find\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\" \n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"0\n" +
+	"\x04Want\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\" \n" +
 	"\x04Mark\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\"D\n" +
 	"\n" +
@@ -2696,12 +2853,12 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1c\n" +
 	"\twatermark\x18\x02 \x01(\x04R\twatermark\"!\n" +
 	"\aNumbers\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\x05R\x06values\"z\n" +
+	"\x06values\x18\x01 \x03(\x05R\x06values\"c\n" +
 	"\vFeedRequest\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04from\x18\x03 \x01(\x04R\x04from\x12%\n" +
-	"\x0eversion_wanted\x18\x04 \x01(\x04R\rversionWanted\"\xd4\x02\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\x06R\x02id\"\xd4\x02\n" +
 	"\fFeedResponse\x129\n" +
 	"\x06events\x18\x01 \x03(\v2!.micro.ring.v1.FeedResponse.EventR\x06events\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x1a\xee\x01\n" +
@@ -2721,11 +2878,11 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\rSTATE_SERVING\x10\x02\x12\x11\n" +
 	"\rSTATE_LEAVING\x10\x03\x12\x0e\n" +
 	"\n" +
-	"STATE_LEFT\x10\x042\xd1\x01\n" +
+	"STATE_LEFT\x10\x042\xcf\x01\n" +
 	"\x04Ring\x12?\n" +
 	"\x04Beat\x12\x1a.micro.ring.v1.BeatRequest\x1a\x1b.micro.ring.v1.BeatResponse\x12C\n" +
-	"\x04Link\x12\x1a.micro.ring.v1.LinkRequest\x1a\x1b.micro.ring.v1.LinkResponse(\x010\x01\x12C\n" +
-	"\x04Feed\x12\x1a.micro.ring.v1.FeedRequest\x1a\x1b.micro.ring.v1.FeedResponse(\x010\x01B6Z4github.com/micro/platform/proto/micro/ring/v1;ringpbb\x06proto3"
+	"\x04Link\x12\x1a.micro.ring.v1.LinkRequest\x1a\x1b.micro.ring.v1.LinkResponse(\x010\x01\x12A\n" +
+	"\x04Feed\x12\x1a.micro.ring.v1.FeedRequest\x1a\x1b.micro.ring.v1.FeedResponse0\x01B6Z4github.com/micro/platform/proto/micro/ring/v1;ringpbb\x06proto3"
 
 var (
 	file_micro_ring_v1_ring_proto_rawDescOnce sync.Once
@@ -2740,7 +2897,7 @@ func file_micro_ring_v1_ring_proto_rawDescGZIP() []byte {
 }
 
 var file_micro_ring_v1_ring_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_micro_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_micro_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_micro_ring_v1_ring_proto_goTypes = []any{
 	(State)(0),                      // 0: micro.ring.v1.State
 	(Answer_Outcome)(0),             // 1: micro.ring.v1.Answer.Outcome
@@ -2767,18 +2924,20 @@ var file_micro_ring_v1_ring_proto_goTypes = []any{
 	(*Replicate)(nil),               // 22: micro.ring.v1.Replicate
 	(*Compare)(nil),                 // 23: micro.ring.v1.Compare
 	(*Fill)(nil),                    // 24: micro.ring.v1.Fill
-	(*Offer)(nil),                   // 25: micro.ring.v1.Offer
-	(*Find)(nil),                    // 26: micro.ring.v1.Find
-	(*Mark)(nil),                    // 27: micro.ring.v1.Mark
-	(*MarkAnswer)(nil),              // 28: micro.ring.v1.MarkAnswer
-	(*Numbers)(nil),                 // 29: micro.ring.v1.Numbers
-	(*FeedRequest)(nil),             // 30: micro.ring.v1.FeedRequest
-	(*FeedResponse)(nil),            // 31: micro.ring.v1.FeedResponse
-	nil,                             // 32: micro.ring.v1.Record.MetadataEntry
-	nil,                             // 33: micro.ring.v1.Write.MetadataEntry
-	(*FiguresAnswer_Namespace)(nil), // 34: micro.ring.v1.FiguresAnswer.Namespace
-	(*FeedResponse_Event)(nil),      // 35: micro.ring.v1.FeedResponse.Event
-	(*durationpb.Duration)(nil),     // 36: google.protobuf.Duration
+	(*Remembered)(nil),              // 25: micro.ring.v1.Remembered
+	(*Offer)(nil),                   // 26: micro.ring.v1.Offer
+	(*Find)(nil),                    // 27: micro.ring.v1.Find
+	(*Want)(nil),                    // 28: micro.ring.v1.Want
+	(*Mark)(nil),                    // 29: micro.ring.v1.Mark
+	(*MarkAnswer)(nil),              // 30: micro.ring.v1.MarkAnswer
+	(*Numbers)(nil),                 // 31: micro.ring.v1.Numbers
+	(*FeedRequest)(nil),             // 32: micro.ring.v1.FeedRequest
+	(*FeedResponse)(nil),            // 33: micro.ring.v1.FeedResponse
+	nil,                             // 34: micro.ring.v1.Record.MetadataEntry
+	nil,                             // 35: micro.ring.v1.Write.MetadataEntry
+	(*FiguresAnswer_Namespace)(nil), // 36: micro.ring.v1.FiguresAnswer.Namespace
+	(*FeedResponse_Event)(nil),      // 37: micro.ring.v1.FeedResponse.Event
+	(*durationpb.Duration)(nil),     // 38: google.protobuf.Duration
 }
 var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	0,  // 0: micro.ring.v1.Member.state:type_name -> micro.ring.v1.State
@@ -2789,7 +2948,7 @@ var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	6,  // 5: micro.ring.v1.BeatResponse.claim:type_name -> micro.ring.v1.Claim
 	11, // 6: micro.ring.v1.LinkRequest.calls:type_name -> micro.ring.v1.Call
 	12, // 7: micro.ring.v1.LinkResponse.answers:type_name -> micro.ring.v1.Answer
-	36, // 8: micro.ring.v1.Call.timeout:type_name -> google.protobuf.Duration
+	38, // 8: micro.ring.v1.Call.timeout:type_name -> google.protobuf.Duration
 	14, // 9: micro.ring.v1.Call.read:type_name -> micro.ring.v1.Read
 	15, // 10: micro.ring.v1.Call.write:type_name -> micro.ring.v1.Write
 	17, // 11: micro.ring.v1.Call.list:type_name -> micro.ring.v1.List
@@ -2798,39 +2957,41 @@ var file_micro_ring_v1_ring_proto_depIdxs = []int32{
 	22, // 14: micro.ring.v1.Call.replicate:type_name -> micro.ring.v1.Replicate
 	23, // 15: micro.ring.v1.Call.compare:type_name -> micro.ring.v1.Compare
 	24, // 16: micro.ring.v1.Call.fill:type_name -> micro.ring.v1.Fill
-	25, // 17: micro.ring.v1.Call.offer:type_name -> micro.ring.v1.Offer
-	26, // 18: micro.ring.v1.Call.find:type_name -> micro.ring.v1.Find
-	27, // 19: micro.ring.v1.Call.mark:type_name -> micro.ring.v1.Mark
-	1,  // 20: micro.ring.v1.Answer.outcome:type_name -> micro.ring.v1.Answer.Outcome
-	16, // 21: micro.ring.v1.Answer.written:type_name -> micro.ring.v1.Written
-	18, // 22: micro.ring.v1.Answer.items:type_name -> micro.ring.v1.Items
-	20, // 23: micro.ring.v1.Answer.figures:type_name -> micro.ring.v1.FiguresAnswer
-	29, // 24: micro.ring.v1.Answer.numbers:type_name -> micro.ring.v1.Numbers
-	28, // 25: micro.ring.v1.Answer.mark:type_name -> micro.ring.v1.MarkAnswer
-	32, // 26: micro.ring.v1.Record.metadata:type_name -> micro.ring.v1.Record.MetadataEntry
-	2,  // 27: micro.ring.v1.Write.operation:type_name -> micro.ring.v1.Write.Operation
-	33, // 28: micro.ring.v1.Write.metadata:type_name -> micro.ring.v1.Write.MetadataEntry
-	36, // 29: micro.ring.v1.Write.ttl:type_name -> google.protobuf.Duration
-	13, // 30: micro.ring.v1.Items.records:type_name -> micro.ring.v1.Record
-	34, // 31: micro.ring.v1.FiguresAnswer.namespaces:type_name -> micro.ring.v1.FiguresAnswer.Namespace
-	36, // 32: micro.ring.v1.Lease.lasts:type_name -> google.protobuf.Duration
-	13, // 33: micro.ring.v1.Replicate.records:type_name -> micro.ring.v1.Record
-	13, // 34: micro.ring.v1.Fill.records:type_name -> micro.ring.v1.Record
-	13, // 35: micro.ring.v1.Offer.records:type_name -> micro.ring.v1.Record
-	35, // 36: micro.ring.v1.FeedResponse.events:type_name -> micro.ring.v1.FeedResponse.Event
-	3,  // 37: micro.ring.v1.FeedResponse.Event.kind:type_name -> micro.ring.v1.FeedResponse.Event.Kind
-	13, // 38: micro.ring.v1.FeedResponse.Event.record:type_name -> micro.ring.v1.Record
-	7,  // 39: micro.ring.v1.Ring.Beat:input_type -> micro.ring.v1.BeatRequest
-	9,  // 40: micro.ring.v1.Ring.Link:input_type -> micro.ring.v1.LinkRequest
-	30, // 41: micro.ring.v1.Ring.Feed:input_type -> micro.ring.v1.FeedRequest
-	8,  // 42: micro.ring.v1.Ring.Beat:output_type -> micro.ring.v1.BeatResponse
-	10, // 43: micro.ring.v1.Ring.Link:output_type -> micro.ring.v1.LinkResponse
-	31, // 44: micro.ring.v1.Ring.Feed:output_type -> micro.ring.v1.FeedResponse
-	42, // [42:45] is the sub-list for method output_type
-	39, // [39:42] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	26, // 17: micro.ring.v1.Call.offer:type_name -> micro.ring.v1.Offer
+	27, // 18: micro.ring.v1.Call.find:type_name -> micro.ring.v1.Find
+	29, // 19: micro.ring.v1.Call.mark:type_name -> micro.ring.v1.Mark
+	28, // 20: micro.ring.v1.Call.want:type_name -> micro.ring.v1.Want
+	1,  // 21: micro.ring.v1.Answer.outcome:type_name -> micro.ring.v1.Answer.Outcome
+	16, // 22: micro.ring.v1.Answer.written:type_name -> micro.ring.v1.Written
+	18, // 23: micro.ring.v1.Answer.items:type_name -> micro.ring.v1.Items
+	20, // 24: micro.ring.v1.Answer.figures:type_name -> micro.ring.v1.FiguresAnswer
+	31, // 25: micro.ring.v1.Answer.numbers:type_name -> micro.ring.v1.Numbers
+	30, // 26: micro.ring.v1.Answer.mark:type_name -> micro.ring.v1.MarkAnswer
+	34, // 27: micro.ring.v1.Record.metadata:type_name -> micro.ring.v1.Record.MetadataEntry
+	2,  // 28: micro.ring.v1.Write.operation:type_name -> micro.ring.v1.Write.Operation
+	35, // 29: micro.ring.v1.Write.metadata:type_name -> micro.ring.v1.Write.MetadataEntry
+	38, // 30: micro.ring.v1.Write.ttl:type_name -> google.protobuf.Duration
+	13, // 31: micro.ring.v1.Items.records:type_name -> micro.ring.v1.Record
+	36, // 32: micro.ring.v1.FiguresAnswer.namespaces:type_name -> micro.ring.v1.FiguresAnswer.Namespace
+	38, // 33: micro.ring.v1.Lease.lasts:type_name -> google.protobuf.Duration
+	13, // 34: micro.ring.v1.Replicate.records:type_name -> micro.ring.v1.Record
+	13, // 35: micro.ring.v1.Fill.records:type_name -> micro.ring.v1.Record
+	25, // 36: micro.ring.v1.Fill.requests:type_name -> micro.ring.v1.Remembered
+	13, // 37: micro.ring.v1.Offer.records:type_name -> micro.ring.v1.Record
+	37, // 38: micro.ring.v1.FeedResponse.events:type_name -> micro.ring.v1.FeedResponse.Event
+	3,  // 39: micro.ring.v1.FeedResponse.Event.kind:type_name -> micro.ring.v1.FeedResponse.Event.Kind
+	13, // 40: micro.ring.v1.FeedResponse.Event.record:type_name -> micro.ring.v1.Record
+	7,  // 41: micro.ring.v1.Ring.Beat:input_type -> micro.ring.v1.BeatRequest
+	9,  // 42: micro.ring.v1.Ring.Link:input_type -> micro.ring.v1.LinkRequest
+	32, // 43: micro.ring.v1.Ring.Feed:input_type -> micro.ring.v1.FeedRequest
+	8,  // 44: micro.ring.v1.Ring.Beat:output_type -> micro.ring.v1.BeatResponse
+	10, // 45: micro.ring.v1.Ring.Link:output_type -> micro.ring.v1.LinkResponse
+	33, // 46: micro.ring.v1.Ring.Feed:output_type -> micro.ring.v1.FeedResponse
+	44, // [44:47] is the sub-list for method output_type
+	41, // [41:44] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_micro_ring_v1_ring_proto_init() }
@@ -2844,7 +3005,7 @@ func file_micro_ring_v1_ring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_micro_ring_v1_ring_proto_rawDesc), len(file_micro_ring_v1_ring_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

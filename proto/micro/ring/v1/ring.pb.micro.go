@@ -38,9 +38,8 @@ type RingService interface {
 	// Link does calls, many at once, each with an answer of its own.
 	Link(ctx context.Context, opts ...client.CallOption) (Ring_LinkService, error)
 	// Feed sends the changes of a namespace that this node has decided, in the order of
-	// their versions. The first message of the caller asks for them, later ones have
-	// version_wanted alone.
-	Feed(ctx context.Context, opts ...client.CallOption) (Ring_FeedService, error)
+	// their versions.
+	Feed(ctx context.Context, in *FeedRequest, opts ...client.CallOption) (Ring_FeedService, error)
 }
 
 type ringService struct {
@@ -121,10 +120,13 @@ func (x *ringServiceLink) Recv() (*LinkResponse, error) {
 	return m, nil
 }
 
-func (c *ringService) Feed(ctx context.Context, opts ...client.CallOption) (Ring_FeedService, error) {
+func (c *ringService) Feed(ctx context.Context, in *FeedRequest, opts ...client.CallOption) (Ring_FeedService, error) {
 	req := c.c.NewRequest(c.name, "Ring.Feed", &FeedRequest{})
 	stream, err := c.c.Stream(ctx, req, opts...)
 	if err != nil {
+		return nil, err
+	}
+	if err := stream.Send(in); err != nil {
 		return nil, err
 	}
 	return &ringServiceFeed{stream}, nil
@@ -136,7 +138,6 @@ type Ring_FeedService interface {
 	RecvMsg(interface{}) error
 	CloseSend() error
 	Close() error
-	Send(*FeedRequest) error
 	Recv() (*FeedResponse, error)
 }
 
@@ -164,10 +165,6 @@ func (x *ringServiceFeed) RecvMsg(m interface{}) error {
 	return x.stream.Recv(m)
 }
 
-func (x *ringServiceFeed) Send(m *FeedRequest) error {
-	return x.stream.Send(m)
-}
-
 func (x *ringServiceFeed) Recv() (*FeedResponse, error) {
 	m := new(FeedResponse)
 	err := x.stream.Recv(m)
@@ -187,9 +184,8 @@ type RingHandler interface {
 	// Link does calls, many at once, each with an answer of its own.
 	Link(context.Context, Ring_LinkStream) error
 	// Feed sends the changes of a namespace that this node has decided, in the order of
-	// their versions. The first message of the caller asks for them, later ones have
-	// version_wanted alone.
-	Feed(context.Context, Ring_FeedStream) error
+	// their versions.
+	Feed(context.Context, *FeedRequest, Ring_FeedStream) error
 }
 
 func RegisterRingHandler(s server.Server, hdlr RingHandler, opts ...server.HandlerOption) error {
@@ -259,7 +255,11 @@ func (x *ringLinkStream) Recv() (*LinkRequest, error) {
 }
 
 func (h *ringHandler) Feed(ctx context.Context, stream server.Stream) error {
-	return h.RingHandler.Feed(ctx, &ringFeedStream{stream})
+	m := new(FeedRequest)
+	if err := stream.Recv(m); err != nil {
+		return err
+	}
+	return h.RingHandler.Feed(ctx, m, &ringFeedStream{stream})
 }
 
 type Ring_FeedStream interface {
@@ -268,7 +268,6 @@ type Ring_FeedStream interface {
 	RecvMsg(interface{}) error
 	Close() error
 	Send(*FeedResponse) error
-	Recv() (*FeedRequest, error)
 }
 
 type ringFeedStream struct {
@@ -293,12 +292,4 @@ func (x *ringFeedStream) RecvMsg(m interface{}) error {
 
 func (x *ringFeedStream) Send(m *FeedResponse) error {
 	return x.stream.Send(m)
-}
-
-func (x *ringFeedStream) Recv() (*FeedRequest, error) {
-	m := new(FeedRequest)
-	if err := x.stream.Recv(m); err != nil {
-		return nil, err
-	}
-	return m, nil
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -37,8 +39,12 @@ const again = 5 * time.Second
 
 // Gossip is the membership of one node.
 type Gossip struct {
-	conf Config
-	list *memberlist.Memberlist
+	conf    Config
+	address string
+	list    *memberlist.Memberlist
+
+	mu    sync.Mutex
+	there map[string]string // addresses of who is there, by name
 }
 
 // Open begins to listen.
@@ -64,11 +70,16 @@ func Open(c Config) (*Gossip, error) {
 	m.ProbeInterval, m.ProbeTimeout = 500*time.Millisecond, 250*time.Millisecond
 	m.DeadNodeReclaimTime = time.Second // a node may come back at another address
 	m.Logger = slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug)
-	g := &Gossip{conf: c}
+	g := &Gossip{conf: c, there: map[string]string{}}
 	m.Delegate, m.Events, m.Alive = delegate{g}, events{g}, alive{g}
 	if g.list, err = memberlist.Create(m); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", c.Bind, err)
 	}
+	at := m.BindAddr
+	if m.AdvertiseAddr != "" {
+		at = m.AdvertiseAddr
+	}
+	g.address = net.JoinHostPort(at, strconv.Itoa(m.BindPort)) // memberlist has put in the one that was free
 	return g, nil
 }
 
@@ -103,13 +114,12 @@ func (g *Gossip) Run(ctx context.Context) error {
 
 // join asks the peers that are not known to be there.
 func (g *Gossip) join() error {
-	var there []string
-	for _, n := range g.list.Members() {
-		there = append(there, n.Address())
-	}
+	g.mu.Lock()
+	there := slices.Collect(maps.Values(g.there))
+	g.mu.Unlock()
 	var errs []error
 	for _, p := range g.conf.Peers() {
-		if slices.Contains(there, p) {
+		if p == g.address || slices.Contains(there, p) {
 			continue
 		}
 		if _, err := g.list.Join([]string{p}); err != nil {
@@ -120,7 +130,7 @@ func (g *Gossip) join() error {
 }
 
 // Address is where the gossip listens.
-func (g *Gossip) Address() string { return g.list.LocalNode().Address() }
+func (g *Gossip) Address() string { return g.address }
 
 // Leave says goodbye to the others.
 func (g *Gossip) Leave() error { return g.list.Leave(time.Second) }
@@ -143,9 +153,16 @@ type events struct{ *Gossip }
 
 func (e events) NotifyJoin(n *memberlist.Node)   { e.tell(n) }
 func (e events) NotifyUpdate(n *memberlist.Node) { e.tell(n) }
-func (events) NotifyLeave(*memberlist.Node)      {}
+func (e events) NotifyLeave(n *memberlist.Node) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.there, n.Name)
+}
 
 func (g *Gossip) tell(n *memberlist.Node) {
+	g.mu.Lock()
+	g.there[n.Name] = n.Address()
+	g.mu.Unlock()
 	if n.Name != g.conf.Address {
 		g.conf.Met(n.Name)
 	}
