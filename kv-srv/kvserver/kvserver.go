@@ -29,7 +29,7 @@ func start(ctx context.Context, h *host.Host) error {
 		return err // nil: the settings have it
 	}
 	h.Ready("store", s.Ready)
-	pages, err := page.Config()
+	pages, err := page.Config(ringed(h.Settings))
 	if err != nil {
 		return err
 	}
