@@ -37,8 +37,10 @@ type Call struct {
 	// Headers are the caller's.
 	Headers Headers
 
-	// Start is when the chain has begun to serve the call.
+	// Start is when the chain has begun to serve the call, and Took is how long that has
+	// taken, once it has ended.
 	Start time.Time
+	Took  time.Duration
 
 	reply, trailer http.Header
 	send           func() error

@@ -2,7 +2,7 @@ package chain
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,56 +11,69 @@ import (
 type bounded struct {
 	context.Context //nolint:containedctx // it is one
 
-	end time.Time
+	end   time.Time
+	timed atomic.Pointer[timed] // nil: nobody has waited, and the call has not ended
+}
 
-	mu     sync.Mutex      // guards what follows
-	timed  context.Context //nolint:containedctx // as above
+// timed is what a bounded context has become.
+type timed struct {
+	context.Context //nolint:containedctx // it is one
+
 	cancel context.CancelFunc
-	over   bool // the call has ended
+}
+
+// newEnded returns what a context becomes whose call has ended before anybody has waited.
+func newEnded() *timed {
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // of no call: it is over from the beginning
+	cancel()
+	return &timed{ctx, cancel}
 }
 
 // Deadline implements context.Context.
 func (b *bounded) Deadline() (time.Time, bool) { return b.end, true }
 
 // Done implements context.Context.
-func (b *bounded) Done() <-chan struct{} { return b.withTimer(true).Done() }
+func (b *bounded) Done() <-chan struct{} { return b.withTimer().Done() }
 
 // Err implements context.Context.
 func (b *bounded) Err() error {
-	ctx := b.withTimer(false)
-	if ctx == b.Context && time.Until(b.end) <= 0 {
-		ctx = b.withTimer(true)
+	if t := b.timed.Load(); t != nil {
+		return t.Err()
 	}
-	return ctx.Err()
+	if time.Until(b.end) <= 0 {
+		return b.withTimer().Err()
+	}
+	return b.Context.Err()
 }
 
 // Value implements context.Context. A context that is made of this one finds the one with
 // the timer so, and needs no goroutine to follow it.
-func (b *bounded) Value(key any) any { return b.withTimer(false).Value(key) }
+func (b *bounded) Value(key any) any {
+	if t := b.timed.Load(); t != nil {
+		if found := t.Value(key); found != nil {
+			return found
+		}
+	}
+	return b.Context.Value(key)
+}
 
-// withTimer returns the context with the timer, if it is wanted or there is one, or the
-// one without.
-func (b *bounded) withTimer(wanted bool) context.Context {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.timed == nil && !wanted && !b.over {
-		return b.Context
+// withTimer returns the context with the timer, or the one that is over.
+func (b *bounded) withTimer() *timed {
+	if t := b.timed.Load(); t != nil {
+		return t
 	}
-	if b.timed == nil {
-		b.timed, b.cancel = context.WithDeadline(b.Context, b.end)
+	t := &timed{}
+	t.Context, t.cancel = context.WithDeadline(b.Context, b.end)
+	if !b.timed.CompareAndSwap(nil, t) {
+		t.cancel()
+		return b.timed.Load()
 	}
-	if b.over {
-		b.cancel()
-	}
-	return b.timed
+	return t
 }
 
 // release ends the context, with the call.
-func (b *bounded) release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.over = true
-	if b.cancel != nil {
-		b.cancel()
+func (b *bounded) release(ended *timed) {
+	if !b.timed.CompareAndSwap(nil, ended) {
+		b.timed.Load().cancel()
 	}
 }

@@ -13,6 +13,7 @@ import (
 // deadline bounds a unary call whose caller did not, and does not begin one that is
 // over.
 func deadline(timeout time.Duration) server.HandlerWrapper {
+	ended := newEnded()
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			if err := ctx.Err(); err != nil {
@@ -23,7 +24,7 @@ func deadline(timeout time.Duration) server.HandlerWrapper {
 				return late(end, next(ctx, req, rsp))
 			}
 			b := &bounded{Context: ctx, end: c.Start.Add(timeout)}
-			defer b.release()
+			defer b.release(ended)
 			return next(b, req, rsp)
 		}
 	}

@@ -143,6 +143,7 @@ type Visitor struct {
 	conn     net.Conn
 	peer     string
 	calls    map[string]*errand // by endpoint
+	latest   *errand            // nil: there was no call
 
 	waits  bool      // for the first byte of a message
 	due    time.Time // when the message must have arrived; zero: it has not begun
@@ -200,18 +201,31 @@ type errand struct {
 
 // Call makes a unary call and fills rsp.
 func (v *Visitor) Call(endpoint string, req, rsp proto.Message) error {
-	at := v.calls[endpoint]
-	if at == nil {
-		m, err := v.server.unaryMethod(endpoint, req, rsp)
-		if err != nil {
+	at := v.latest
+	if at == nil || at.method.endpoint != endpoint { // most calls are as the one before
+		var err error
+		if at, err = v.find(endpoint, req, rsp); err != nil {
 			return err
 		}
-		at = v.errand(m)
-		v.calls[endpoint] = at
+		v.latest = at
 	}
 	at.asked.body = req
 	at.call.SetReplies(nil, nil)
 	return at.method.run(at.ctx, &at.asked, rsp)
+}
+
+// find returns what calls of an endpoint have in common.
+func (v *Visitor) find(endpoint string, req, rsp proto.Message) (*errand, error) {
+	if at := v.calls[endpoint]; at != nil {
+		return at, nil
+	}
+	m, err := v.server.unaryMethod(endpoint, req, rsp)
+	if err != nil {
+		return nil, err
+	}
+	at := v.errand(m)
+	v.calls[endpoint] = at
+	return at, nil
 }
 
 func (v *Visitor) errand(m *method) *errand {
