@@ -25,7 +25,9 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
-			c.Start = time.Now()
+			if c.Start.IsZero() {
+				c.Start = time.Now()
+			}
 			var first *firstMessage
 			if st, ok := rsp.(server.Stream); ok {
 				first = &firstMessage{Stream: st}
