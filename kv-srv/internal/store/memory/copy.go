@@ -14,6 +14,7 @@ type Copy struct {
 	Gone      bool           // the item was deleted, at Item.Version
 	Request   request.Name   // of the write that made it, to be remembered with Answer; Slot leaves both out
 	Answer    request.Answer // what the write returned
+	Old       bool           // it is no change to who watches: feeds are not told
 }
 
 // Look returns what a write finds: the item, of version 0 where there is none, and the
@@ -110,7 +111,7 @@ func (s *Store) placeOf(c Copy) place {
 	n := name{c.Namespace, c.Item.Key}
 	return place{
 		namespace: n.namespace, key: n.key, entry: s.table.find(n), now: s.now(),
-		request: c.Request, slot: s.requestSlot(n, c.Request),
+		request: c.Request, slot: s.requestSlot(n, c.Request), quiet: c.Old,
 	}
 }
 
@@ -160,7 +161,9 @@ func (s *Store) applyRecord(at place, rec *record) error {
 	e.space.bytes += added
 	e.see(s.versions.last.Load())
 	s.expires(e, rec.expires)
-	s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
+	if !at.quiet {
+		s.log(e.space, change{kind: narrow(store.Put), slot: e.slot, version: rec.version, key: e.key, rec: rec})
+	}
 	return nil
 }
 
@@ -196,13 +199,19 @@ func (s *Store) applyEnd(at place, why store.Kind, version uint64) error {
 		if why == store.Expired {
 			s.expired.Add(1)
 		}
-		s.removeAt(at.entry, why, version)
-		return nil
+		if !at.quiet {
+			s.removeAt(at.entry, why, version)
+			return nil
+		}
+		s.detach(at.entry)
+		if why == store.Expired {
+			return nil
+		}
 	case why == store.Expired:
 		return nil
 	case sp == nil:
 		s.floor = max(s.floor, version)
-	default:
+	case !at.quiet:
 		s.log(sp, change{kind: narrow(why), slot: s.slotOf(n), version: version, key: at.key})
 	}
 	s.bury(n, version, at.now)

@@ -10,13 +10,13 @@ import (
 
 // Restore makes a slot what it is at its owner, who has these copies, as Slot returns
 // them, and these requests. An item that is not among the copies is forgotten, and nobody
-// is told. What has another version than its copy, be that larger, gets that of the copy,
-// of which feeds are told as they are of Apply. The last known version becomes that of the
-// copies at least.
+// is told. What has another version than its copy, be that larger, gets that of the copy;
+// feeds are not told: a node that is brought up to date answers for no changes of before.
+// The last known version becomes that of the copies at least.
 //
 // With bare the copies of items have no values. An item of another version than its copy
 // is forgotten then, and so is what was deleted; wanted are the indexes of the copies
-// that are not here, in the order of their versions, for Apply.
+// that are not here, in the order of their versions, for Apply, as Old.
 //
 // With store.ErrFull there was no room for some. The rest is done; called again, Restore
 // goes on. Other writers get their turn meanwhile: of this slot there must be none.
@@ -108,7 +108,7 @@ func (s *Store) restoreSome(copies []Copy, some []int, bare bool) (wanted []int,
 	defer s.Advance(copies[some[len(some)-1]].Item.Version) // no earlier, so that feeds find the changes
 	for _, i := range some {
 		c := copies[i]
-		at := s.placeOf(Copy{Namespace: c.Namespace, Item: c.Item})
+		at := s.placeOf(Copy{Namespace: c.Namespace, Item: c.Item, Old: true})
 		if (at.entry == nil) == c.Gone && s.there(at) == c.Item.Version {
 			continue
 		}

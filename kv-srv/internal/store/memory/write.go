@@ -16,6 +16,7 @@ type place struct {
 	request        request.Name
 	slot           int32 // of the request
 	now            int64
+	quiet          bool // the history is without the change
 }
 
 // enter looks up where a write goes. An item past its time ends here. It is followed by

@@ -41,8 +41,9 @@ func (s *Store) wake() {
 // claim is what this node takes the ring for.
 func (s *Store) claim() *ringpb.Claim {
 	v := s.view.Load()
+	s.claims++
 	c := &ringpb.Claim{
-		Self: s.self.proto(), View: v.id, Version: s.local.Version(),
+		Number: s.claims, Self: s.self.proto(), View: v.id, Version: s.local.Version(),
 		Moving: v.moving.Load(), Provided: v.providedTo(),
 	}
 	c.Weight, c.Lead = v.weight()
@@ -68,6 +69,10 @@ func (s *Store) absorb(c *ringpb.Claim) *peer {
 	if p == nil {
 		return nil
 	}
+	if from.seq < p.seq || c.GetNumber() <= p.heardOf && from.birth == p.birth {
+		return p // it has said something else since
+	}
+	p.heardOf = c.GetNumber()
 	p.claimed, p.moving, p.provided = c.GetView(), c.GetMoving(), c.GetProvided()
 	for _, e := range c.GetExcluded() {
 		if e.GetName() == s.self.name && e.GetSequence() >= s.self.seq {
@@ -108,6 +113,9 @@ func (s *Store) learn(m member) *peer {
 		return p
 	}
 	p.gone, p.failing, p.refusing = false, 0, 0 // it gets another chance
+	if m.birth != p.birth {
+		p.heardOf = 0
+	}
 	if m.birth != p.birth || !s.stale {
 		p.parted = 0
 	}

@@ -24,6 +24,7 @@ type peer struct {
 	leasedIn uint64
 	failing  time.Duration // since when it does not answer; 0: it does
 	refusing int           // times in a row that nobody listened
+	heardOf  uint64        // number of its last claim
 	claimed  uint64        // the view that it has said to have last
 	moving   int32         // and what it said to have to move in it
 	provided []string      // and to whom it has given all

@@ -92,6 +92,7 @@ type Store struct {
 	alone     time.Duration    // when to go on without others
 	retry     time.Duration    // when to join again, after a refusal
 	refusals  int              // times in a row
+	claims    uint64           // that were made
 	ticked    time.Duration    // when the node looked around last
 	awake     time.Duration    // when it last found that it had been stopped
 

@@ -233,7 +233,9 @@ func (s *Store) inView(id uint64, do func(*view) *ringpb.Answer) *ringpb.Answer 
 func (s *Store) replicated(r *ringpb.Replicate) *ringpb.Answer {
 	return s.inView(r.GetView(), func(*view) *ringpb.Answer {
 		for _, rec := range r.GetRecords() {
-			if _, err := s.local.Apply(copyOf(rec)); err != nil {
+			c := copyOf(rec)
+			c.Old = r.GetOld()
+			if _, err := s.local.Apply(c); err != nil {
 				return failure(err)
 			}
 		}

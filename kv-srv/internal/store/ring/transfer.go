@@ -226,10 +226,10 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 
 // sendWanted sends some of the copies, in messages of a bounded size.
 func (s *Store) sendWanted(ctx context.Context, v *view, name string, copies []memory.Copy, wanted []int32) error {
-	r, size := &ringpb.Replicate{View: v.id}, 0
+	r, size := &ringpb.Replicate{View: v.id, Old: true}, 0
 	send := func() error {
 		_, err := s.ask(ctx, v, name, &ringpb.Call{Replicate: r})
-		r, size = &ringpb.Replicate{View: v.id}, 0
+		r, size = &ringpb.Replicate{View: v.id, Old: true}, 0
 		return err
 	}
 	for _, i := range wanted {
@@ -338,7 +338,10 @@ func (s *Store) offer(ctx context.Context, v *view) {
 		}
 		slot := todo[0]
 		copies, owner := s.local.Slot(slot), v.Owner[slot]
-		if len(copies) > 0 && owner >= 0 && s.offerSlot(ctx, v, v.members[owner].name, copies) != nil {
+		if owner < 0 {
+			return // nobody answers for anything: in the next view somebody does
+		}
+		if len(copies) > 0 && s.offerSlot(ctx, v, v.members[owner].name, copies) != nil {
 			return
 		}
 		s.mu.Lock()

@@ -437,7 +437,9 @@ type Claim struct {
 	// Slots that the node still has to bring up to date on others, or offers to them.
 	Moving int32 `protobuf:"varint,8,opt,name=moving,proto3" json:"moving,omitempty"`
 	// Nodes that join, and have from this one, in this view, all that they need.
-	Provided      []string `protobuf:"bytes,9,rep,name=provided,proto3" json:"provided,omitempty"`
+	Provided []string `protobuf:"bytes,9,rep,name=provided,proto3" json:"provided,omitempty"`
+	// Grows from claim to claim: one that arrives after a later one is out of date.
+	Number        uint64 `protobuf:"varint,10,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -533,6 +535,13 @@ func (x *Claim) GetProvided() []string {
 		return x.Provided
 	}
 	return nil
+}
+
+func (x *Claim) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
 }
 
 // BeatRequest is the request of Ring.Beat.
@@ -1817,7 +1826,9 @@ type Replicate struct {
 	// The view of the owner.
 	View uint64 `protobuf:"fixed64,1,opt,name=view,proto3" json:"view,omitempty"`
 	// What to store.
-	Records       []*Record `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	Records []*Record `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	// They are no changes: watchers are not told.
+	Old           bool `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1864,6 +1875,13 @@ func (x *Replicate) GetRecords() []*Record {
 		return x.Records
 	}
 	return nil
+}
+
+func (x *Replicate) GetOld() bool {
+	if x != nil {
+		return x.Old
+	}
+	return false
 }
 
 // Compare asks which slots differ.
@@ -2676,7 +2694,7 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x14.micro.ring.v1.StateR\x05state\";\n" +
 	"\tExclusion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x02\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xbd\x02\n" +
 	"\x05Claim\x12)\n" +
 	"\x04self\x18\x01 \x01(\v2\x15.micro.ring.v1.MemberR\x04self\x12-\n" +
 	"\x06others\x18\x02 \x03(\v2\x15.micro.ring.v1.MemberR\x06others\x124\n" +
@@ -2686,7 +2704,9 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x04lead\x18\x06 \x01(\tR\x04lead\x12\x18\n" +
 	"\aversion\x18\a \x01(\x04R\aversion\x12\x16\n" +
 	"\x06moving\x18\b \x01(\x05R\x06moving\x12\x1a\n" +
-	"\bprovided\x18\t \x03(\tR\bprovided\"9\n" +
+	"\bprovided\x18\t \x03(\tR\bprovided\x12\x16\n" +
+	"\x06number\x18\n" +
+	" \x01(\x04R\x06number\"9\n" +
 	"\vBeatRequest\x12*\n" +
 	"\x05claim\x18\x01 \x01(\v2\x14.micro.ring.v1.ClaimR\x05claim\"T\n" +
 	"\fBeatResponse\x12*\n" +
@@ -2816,10 +2836,11 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x05Lease\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12/\n" +
-	"\x05lasts\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05lasts\"P\n" +
+	"\x05lasts\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05lasts\"b\n" +
 	"\tReplicate\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12/\n" +
-	"\arecords\x18\x02 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\"M\n" +
+	"\arecords\x18\x02 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x10\n" +
+	"\x03old\x18\x03 \x01(\bR\x03old\"M\n" +
 	"\aCompare\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x14\n" +
 	"\x05slots\x18\x02 \x03(\x05R\x05slots\x12\x18\n" +
