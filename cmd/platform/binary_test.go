@@ -117,7 +117,7 @@ func (b binary) serve() (started, string) {
 func TestBinary(t *testing.T) {
 	b := build(t)
 	for name, test := range map[string]func(binary){
-		"every command": testEveryCommand, "cannot serve": testCannotServe, "second signal": testSecondSignal, "watch": testWatch,
+		"every command": testEveryCommand, "cannot serve": testCannotServe, "second signal": testSecondSignal, "watch": testWatch, "ring": testKVRing,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b

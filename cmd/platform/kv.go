@@ -30,6 +30,7 @@ const kvHelp = `Reads and writes small values under string keys:
   platform kv watch user/
   platform kv namespaces
   platform kv hot --all
+  platform kv ring --watch
 
 In tables, a value or key that is not printable stands in quotes, escaped as in Go, and
 a long value is cut. JSON has all of it, as "value" or, of what is no UTF-8, in base64 as
@@ -46,7 +47,7 @@ func (a *app) kv() *cli.Command {
 			&cli.StringFlag{Name: flagNamespace, Aliases: []string{"n"}, Usage: "`NAMESPACE` of the keys (default: default)"},
 			addressFlag(), timeoutFlag(),
 		},
-		Commands: []*cli.Command{a.kvGet(), a.kvPut(), a.kvDelete(), a.kvList(), a.kvWatch(), a.kvIncr(), a.kvTouch(), a.kvNamespaces(), a.kvHot()},
+		Commands: []*cli.Command{a.kvGet(), a.kvPut(), a.kvDelete(), a.kvList(), a.kvWatch(), a.kvIncr(), a.kvTouch(), a.kvNamespaces(), a.kvHot(), a.kvRing()},
 	}
 }
 

@@ -23,7 +23,7 @@ func TestServicesWatch(t *testing.T) {
 	if got := strings.Fields(out.await("SERVICE")); !slices.Equal(got, []string{"SERVICE", "VERSION", "ADDRESS", "ENDPOINTS", "STATE"}) {
 		t.Errorf("got %s", got)
 	}
-	if got := strings.Fields(out.await("kv-srv")); got[3] != "13" || got[4] != "ready" {
+	if got := strings.Fields(out.await("kv-srv")); got[3] != "14" || got[4] != "ready" {
 		t.Errorf("got %s", got)
 	}
 	errs.await("Watching")

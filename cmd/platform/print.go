@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -39,8 +40,10 @@ func marshal(v any) []byte {
 // table prints rows below a header, aligned once it is flushed.
 type table struct{ w *tabwriter.Writer }
 
-func (a *app) table(header ...string) table {
-	t := table{tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)}
+func (a *app) table(header ...string) table { return newTable(a.out, header...) }
+
+func newTable(w io.Writer, header ...string) table {
+	t := table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
 	fmt.Fprintln(t.w, strings.Join(header, "\t"))
 	return t
 }
@@ -56,4 +59,4 @@ func (t table) row(cells ...string) {
 	fmt.Fprintln(t.w)
 }
 
-func (t table) flush() { _ = t.w.Flush() } // out has the error
+func (t table) flush() { _ = t.w.Flush() } // w has the error

@@ -27,12 +27,7 @@ const (
 
 // topFrame draws the table over the one before.
 func (a *app) topFrame(cmd *cli.Command, w watched, now time.Time) {
-	s := screen{width: 80, height: 24, colour: a.getenv("NO_COLOR") == ""}
-	if a.stdoutSize != nil {
-		if width, height := a.stdoutSize(); width > 0 && height > 0 {
-			s.width, s.height = width, height
-		}
-	}
+	s := a.newScreen()
 	rows := topRows(cmd, w.Services())
 	s.add(cell{headline(rows, now), bold, false})
 	err := w.Err()
@@ -76,6 +71,17 @@ type cell struct {
 	text  string
 	look  string // an escape sequence, or ""
 	right bool   // aligned
+}
+
+// newScreen is as large as the terminal, if that can be told.
+func (a *app) newScreen() screen {
+	s := screen{width: 80, height: 24, colour: a.getenv("NO_COLOR") == ""}
+	if a.stdoutSize != nil {
+		if width, height := a.stdoutSize(); width > 0 && height > 0 {
+			s.width, s.height = width, height
+		}
+	}
+	return s
 }
 
 // add puts cells into the next line, as far as they fit.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -74,8 +75,9 @@ func choose(all []host.Service, words []string) ([]host.Service, error) {
 func (a *app) started(cmd *cli.Command, all []host.Running) {
 	if asJSON(cmd) {
 		type row struct {
-			Name    string `json:"name"`
-			Address string `json:"address"`
+			Name    string            `json:"name"`
+			Address string            `json:"address"`
+			Doors   map[string]string `json:"doors,omitempty"`
 		}
 		rows := make([]row, 0, len(all))
 		for _, r := range all {
@@ -87,6 +89,9 @@ func (a *app) started(cmd *cli.Command, all []host.Running) {
 	t := a.table("SERVICE", "ADDRESS")
 	for _, r := range all {
 		t.row(r.Name, r.Address)
+		for _, protocol := range slices.Sorted(maps.Keys(r.Doors)) {
+			t.row(r.Name+" "+protocol, r.Doors[protocol])
+		}
 	}
 	t.flush()
 }

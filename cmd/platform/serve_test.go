@@ -71,7 +71,7 @@ func TestServices(t *testing.T) {
 	c := newCommand(t)
 	r := c.run("services")
 	got := strings.Fields(r.out)
-	if len(got) != 12 || got[4] != "echo-srv" || got[7] != "5" || got[8] != "kv-srv" || got[11] != "13" {
+	if len(got) != 12 || got[4] != "echo-srv" || got[7] != "5" || got[8] != "kv-srv" || got[11] != "14" {
 		t.Errorf("got %s", r.out)
 	}
 	var rows []instance

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
+	"time"
 
 	"go-micro.dev/v5/metadata"
 )
@@ -18,6 +19,7 @@ const (
 	GRPCWeb = "grpcweb"
 	Connect = "connect"
 	Page    = "page" // of the service itself, for whoever asks for it
+	RESP    = "resp" // that of Redis
 )
 
 // Call is one RPC. It belongs to the goroutine that serves it.
@@ -34,6 +36,9 @@ type Call struct {
 
 	// Headers are the caller's.
 	Headers Headers
+
+	// Start is when the chain has begun to serve the call.
+	Start time.Time
 
 	reply, trailer http.Header
 	send           func() error
@@ -135,7 +140,8 @@ func NewContext(ctx context.Context, c *Call) context.Context {
 		}
 	})
 	md["Remote"] = c.Peer // whatever the caller says
-	return metadata.NewContext(context.WithValue(ctx, key{}, c), md)
+	// The call is outermost, for it is asked for most.
+	return context.WithValue(metadata.NewContext(ctx, md), key{}, c)
 }
 
 // hop tells the headers of one hop (RFC 9110, 7.6.1) and of one message.

@@ -24,14 +24,15 @@ import (
 func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
-			start := time.Now()
-			msg := req.Body()
+			c := call.FromContext(ctx)
+			c.Start = time.Now()
+			var first *firstMessage
 			if st, ok := rsp.(server.Stream); ok {
-				rsp = &firstMessage{Stream: st, see: func(m any) error { msg = m; return nil }}
+				first = &firstMessage{Stream: st}
+				rsp = first
 			}
 			err := next(ctx, req, rsp)
-			c := call.FromContext(ctx)
-			took := time.Since(start)
+			took := time.Since(c.Start)
 			level := levelOf(err, !c.Stream && took >= slow)
 			if err == nil && !log.Enabled(ctx, level) {
 				return nil
@@ -45,6 +46,10 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 				told = e.WithMessage("internal error (trace %s)", id)
 			}
 			if log.Enabled(ctx, level) {
+				msg := req.Body()
+				if first != nil && first.msg != nil {
+					msg = first.msg
+				}
 				log.LogAttrs(ctx, level, "call", attrs(c, e, took, id, touched(find, msg))...)
 			}
 			if told == nil {

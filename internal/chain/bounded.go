@@ -28,7 +28,7 @@ func (b *bounded) Done() <-chan struct{} { return b.withTimer(true).Done() }
 // Err implements context.Context.
 func (b *bounded) Err() error {
 	ctx := b.withTimer(false)
-	if ctx == b.Context && !time.Now().Before(b.end) {
+	if ctx == b.Context && time.Until(b.end) <= 0 {
 		ctx = b.withTimer(true)
 	}
 	return ctx.Err()

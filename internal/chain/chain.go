@@ -65,8 +65,8 @@ func touched(find *resource.Finder, msg any) []resource.Resource {
 // refuses ends the stream for the handler.
 type firstMessage struct {
 	server.Stream
-	seen    bool
-	see     func(msg any) error
+	see     func(msg any) error // nil: it is only kept
+	msg     any                 // nil: none has come
 	refused error
 }
 
@@ -74,10 +74,12 @@ func (f *firstMessage) Recv(msg any) error {
 	if f.refused != nil {
 		return f.refused
 	}
-	if err := f.Stream.Recv(msg); err != nil || f.seen {
+	if err := f.Stream.Recv(msg); err != nil || f.msg != nil {
 		return err
 	}
-	f.seen = true
-	f.refused = f.see(msg)
+	f.msg = msg
+	if f.see != nil {
+		f.refused = f.see(msg)
+	}
 	return f.refused
 }

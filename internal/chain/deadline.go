@@ -18,10 +18,11 @@ func deadline(timeout time.Duration) server.HandlerWrapper {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if end, ok := ctx.Deadline(); ok || call.FromContext(ctx).Stream {
+			c := call.FromContext(ctx)
+			if end, ok := ctx.Deadline(); ok || c.Stream {
 				return late(end, next(ctx, req, rsp))
 			}
-			b := &bounded{Context: ctx, end: time.Now().Add(timeout)}
+			b := &bounded{Context: ctx, end: c.Start.Add(timeout)}
 			defer b.release()
 			return next(b, req, rsp)
 		}

@@ -2,7 +2,9 @@ package chain
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +20,9 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
-	cache    sync.Map // endpointProtocol to *series
+
+	mu    sync.Mutex // of who replaces found
+	found atomic.Pointer[map[endpointProtocol]*series]
 }
 
 // NewMetrics registers the metrics.
@@ -48,25 +52,50 @@ type endpointProtocol struct{ endpoint, protocol string }
 // series are the metrics of one endpoint over one protocol, found once.
 type series struct {
 	ok       prometheus.Counter
-	failed   func(codes.Code) prometheus.Counter
+	count    func(codes.Code) prometheus.Counter // finds one
+	failures [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
 	duration prometheus.Observer
 	inFlight prometheus.Gauge
 }
 
+// failed counts calls that have ended with a code.
+func (s *series) failed(code codes.Code) prometheus.Counter {
+	if int(code) >= len(s.failures) {
+		return s.count(code)
+	}
+	if c := s.failures[code].Load(); c != nil {
+		return *c
+	}
+	c := s.count(code)
+	s.failures[code].Store(&c)
+	return c
+}
+
 func (m *Metrics) of(c *call.Call) *series {
 	key := endpointProtocol{c.Endpoint, c.Protocol}
-	if s, ok := m.cache.Load(key); ok {
-		return s.(*series)
+	if all := m.found.Load(); all != nil && (*all)[key] != nil {
+		return (*all)[key]
 	}
+	return m.find(c, key)
+}
+
+// find finds what was not asked for before. There are few, so each is added to a copy.
+func (m *Metrics) find(c *call.Call, key endpointProtocol) *series {
 	s := &series{
 		duration: m.duration.WithLabelValues(c.Endpoint, c.Protocol),
 		inFlight: m.inFlight.WithLabelValues(c.Endpoint, c.Protocol),
 		ok:       m.requests.WithLabelValues(c.Endpoint, c.Protocol, rpcerr.Name(codes.OK)),
-		failed: func(code codes.Code) prometheus.Counter {
+		count: func(code codes.Code) prometheus.Counter {
 			return m.requests.WithLabelValues(key.endpoint, key.protocol, rpcerr.Name(code))
 		},
 	}
-	m.cache.Store(key, s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[endpointProtocol]*series{key: s}
+	if before := m.found.Load(); before != nil {
+		maps.Copy(all, *before)
+	}
+	m.found.Store(&all)
 	return s
 }
 
@@ -75,12 +104,11 @@ func measure(m *Metrics) server.HandlerWrapper {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
 			s := m.of(c)
-			start := time.Now()
 			s.inFlight.Inc()
 			err := next(ctx, req, rsp)
 			s.inFlight.Dec()
 			if !c.Stream {
-				s.duration.Observe(time.Since(start).Seconds())
+				s.duration.Observe(time.Since(c.Start).Seconds())
 			}
 			if err == nil {
 				s.ok.Inc()

@@ -55,13 +55,25 @@ func serverFault(c codes.Code) bool {
 }
 
 // traced spares the calls that bring no trace the search for one.
-func traced(h call.Headers) (found bool) {
-	h.Each(func(name string, _ []string) {
-		switch name {
-		case "Traceparent", "B3", "X-B3-Traceid", "X-B3-Sampled", "Baggage",
-			"traceparent", "b3", "x-b3-traceid", "x-b3-sampled", "baggage":
-			found = true
+func traced(h call.Headers) bool {
+	if all, ok := h.(call.HTTP); ok { // often empty, and without a closure, which is an allocation
+		for name := range all {
+			if ofTrace(name) {
+				return true
+			}
 		}
-	})
+		return false
+	}
+	found := false
+	h.Each(func(name string, _ []string) { found = found || ofTrace(name) })
 	return found
+}
+
+func ofTrace(name string) bool {
+	switch name {
+	case "Traceparent", "B3", "X-B3-Traceid", "X-B3-Sampled", "Baggage",
+		"traceparent", "b3", "x-b3-traceid", "x-b3-sampled", "baggage":
+		return true
+	}
+	return false
 }

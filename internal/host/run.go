@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -48,6 +47,7 @@ type Process struct {
 // Running is a service that answers.
 type Running struct {
 	Name, Address string
+	Doors         map[string]string // addresses of protocols of its own: "resp"
 }
 
 // ConfigError is a setting that is wrong: nothing was started.
@@ -255,13 +255,13 @@ func start(ctx context.Context, s Service, h *Host) error {
 	if err == nil {
 		err = h.port.Start()
 	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("start %s: %w: does it run already? Else set %s_ADDRESS to another", s.Name, err, s.prefix())
-	case err != nil:
-		return fmt.Errorf("start %s: %w", s.Name, err)
+	if err != nil {
+		return h.explain(s, err)
 	}
 	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
+	for protocol, address := range h.addresses() {
+		h.Log.InfoContext(ctx, "listening", "address", address, "protocol", protocol)
+	}
 	for _, f := range h.onListen {
 		f(h.port.Advertised())
 	}
@@ -280,7 +280,7 @@ func (h *Host) tell() error {
 func running(hosts []*Host) []Running {
 	all := make([]Running, 0, len(hosts))
 	for _, h := range hosts {
-		all = append(all, Running{h.Name, h.port.Addr().String()})
+		all = append(all, Running{h.Name, h.port.Addr().String(), h.addresses()})
 	}
 	return all
 }

@@ -70,10 +70,14 @@ type Host struct {
 	onStop   []func(context.Context) error
 	dataDir  string // once somebody asked for it
 	backups  []backedUp
+	doors    []door
 }
 
 // Server is what generated Register functions take.
 func (h *Host) Server() server.Server { return h.port }
+
+// Direct spares calls of some unary methods reflection: see port.Direct.
+func (h *Host) Direct(methods port.Methods) { h.port.Direct(methods) }
 
 // Client calls other services.
 func (h *Host) Client() client.Client { return h.client }

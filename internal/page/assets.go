@@ -67,7 +67,7 @@ func parse(own fs.FS) (*template.Template, error) {
 		"moment": moment, "clock": clock,
 		"sum":   func(a, b float64) float64 { return a + b },
 		"size":  func(b []byte) int64 { return int64(len(b)) },
-		"bytes": Bytes, "count": Count, "rate": Rate, "took": Took, "span": Span, "time": Time,
+		"bytes": Bytes, "count": Count, "rate": Rate, "percent": Percent, "took": Took, "span": Span, "time": Time,
 		"count64": func(n int) string { return Count(int64(n)) },
 		"code":    rpcerr.Name,
 		"to":      To,

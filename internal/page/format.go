@@ -49,6 +49,9 @@ func Rate(f float64) string {
 	return digits(f)
 }
 
+// Percent is a part of 1 for people: 33.3 %.
+func Percent(part float64) string { return digits(100*part) + " %" }
+
 // digits has about three of them.
 func digits(f float64) string {
 	places := 0

@@ -41,6 +41,11 @@ func TestFormats(t *testing.T) {
 		{page.Rate(999999), "1M"},
 		{page.Rate(2.5e6), "2.5M"},
 
+		{page.Percent(0), "0 %"},
+		{page.Percent(0.0004), "0.04 %"},
+		{page.Percent(1.0 / 3), "33.3 %"},
+		{page.Percent(1), "100 %"},
+
 		{page.Took(0), "0"},
 		{page.Took(-time.Second), "0"},
 		{page.Took(120 * time.Microsecond), "120 µs"},

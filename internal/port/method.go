@@ -55,6 +55,19 @@ func methods(h server.Handler) (protoreflect.ServiceDescriptor, []*method) {
 	return sd, all
 }
 
+// Unary makes a function of an RPC one that calls handle, without the reflection that finds
+// the methods of a handler. Reflection costs a call in memory a fifth of its time.
+func Unary[In, Out any](handle func(context.Context, *In, *Out) error) server.HandlerFunc {
+	return func(ctx context.Context, req server.Request, rsp any) error {
+		in, ok := req.Body().(*In)
+		out, same := rsp.(*Out)
+		if !ok || !same {
+			return rpcerr.New(codes.Internal, "internal", "%s takes no %T to answer with %T", req.Endpoint(), req.Body(), rsp)
+		}
+		return handle(ctx, in, out)
+	}
+}
+
 // newMethod returns nil for a function that has not the form of an RPC: (context,
 // *request, *response) error, or (context, server.Stream) error.
 func newMethod(fn reflect.Value) *method {

@@ -22,11 +22,20 @@ import (
 
 // Call makes a unary call for whoever sent r, and fills rsp.
 func (s *Server) Call(ctx context.Context, r *http.Request, endpoint string, req, rsp proto.Message) error {
-	m := s.table.byEndpoint[endpoint]
-	if m == nil || !m.unary() || reflect.TypeOf(req).Elem() != m.in || reflect.TypeOf(rsp).Elem() != m.out {
-		return fmt.Errorf("no method %s of %T and %T", endpoint, req, rsp)
+	m, err := s.unaryMethod(endpoint, req, rsp)
+	if err != nil {
+		return err
 	}
 	return m.run(call.NewContext(ctx, s.asker(r, m)), s.asked(m, req), rsp)
+}
+
+// unaryMethod finds the method of an endpoint that takes and returns such messages.
+func (s *Server) unaryMethod(endpoint string, req, rsp proto.Message) (*method, error) {
+	m := s.table.byEndpoint[endpoint]
+	if m == nil || !m.unary() || reflect.TypeOf(req).Elem() != m.in || reflect.TypeOf(rsp).Elem() != m.out {
+		return nil, fmt.Errorf("no method %s of %T and %T", endpoint, req, rsp)
+	}
+	return m, nil
 }
 
 // Stream makes a call of one message that many answer for whoever sent r. An error of

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -38,11 +39,14 @@ type Server struct {
 	table    table
 	services map[string]struct{} // full names of the proto services
 	connect  map[*method]http.Handler
+	direct   map[string]server.HandlerFunc
 	buffers  bufferPool
 	zips     zipPool
 	faults   *connect.ErrorWriter
 
 	listener net.Listener
+	doors    []*door // of protocols of the service's own
+	visitors sync.WaitGroup
 	grpc     *grpc.Server
 	http     *http.Server
 	serving  errgroup.Group
@@ -68,6 +72,7 @@ func New(base context.Context, conf Config) *Server {
 		table:    table{byPath: map[string]*method{}, byEndpoint: map[string]*method{}, unknown: unknown()},
 		services: map[string]struct{}{},
 		connect:  map[*method]http.Handler{},
+		direct:   map[string]server.HandlerFunc{},
 		faults:   connect.NewErrorWriter(),
 	}
 	s.base, s.kill = context.WithCancel(base)
@@ -99,12 +104,22 @@ func (s *Server) Handle(h server.Handler) error {
 	}
 	wrappers := append(slices.Clip(s.conf.Wrappers), s.Options().HdlrWrappers...)
 	for _, m := range all {
+		if run := s.direct[m.endpoint]; run != nil && m.unary() {
+			m.run = run
+		}
 		m.wrap(wrappers)
 		s.table.add(m)
 		s.connect[m] = s.connectHandler(m)
 	}
 	return nil
 }
+
+// Methods are what Unary returns, by endpoint: "KV.Get".
+type Methods map[string]server.HandlerFunc
+
+// Direct has the unary methods of these endpoints called so. It comes before their handler
+// is registered, whose methods must do the same.
+func (s *Server) Direct(methods Methods) { maps.Copy(s.direct, methods) }
 
 // HandleHTTP serves h at a pattern of http.ServeMux, outside of the chain.
 func (s *Server) HandleHTTP(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
@@ -122,11 +137,12 @@ func (s *Server) Start() error {
 	if err := Exposed(o.Address); err != nil && !s.conf.Insecure {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
 	}
-	l, err := (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: s.conf.KeepAlive, Interval: pingTimeout / 2, Count: 2,
-	}}).Listen(s.base, "tcp", o.Address)
+	l, err := s.listen(o.Address)
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", o.Name, err)
+	}
+	if err := s.listenAtDoors(); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	s.listener = l
 	s.grpc = s.newGRPC() // only here: it has goroutines
@@ -135,6 +151,9 @@ func (s *Server) Start() error {
 	s.serving.Go(split.run)
 	s.serving.Go(func() error { return unlessClosed(s.grpc.Serve(split.grpc)) })
 	s.serving.Go(func() error { return unlessClosed(s.http.Serve(split.web)) })
+	for _, d := range s.doors {
+		s.serving.Go(d.run)
+	}
 	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
 		return fmt.Errorf("configure %s: %w", s.conf.Name, err)
 	}
@@ -142,6 +161,12 @@ func (s *Server) Start() error {
 		return errors.Join(fmt.Errorf("register %s: %w", s.conf.Name, err), s.close(0))
 	}
 	return nil
+}
+
+func (s *Server) listen(address string) (net.Listener, error) {
+	return (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: s.conf.KeepAlive, Interval: pingTimeout / 2, Count: 2,
+	}}).Listen(s.base, "tcp", address)
 }
 
 // unlessClosed drops what a door returns because the server stops: its half of the
@@ -184,6 +209,7 @@ func (s *Server) close(patience time.Duration) error {
 	doors.Go(func() error {
 		return s.drainStreams(ctx)
 	})
+	doors.Go(func() error { return s.drainDoors(ctx) })
 	if err := errors.Join(s.listener.Close(), doors.Wait()); err != nil {
 		return err // what serves waits for what does not end
 	}

@@ -21,10 +21,26 @@ import (
 func Prepare(c *tls.Config) {
 	c.NextProtos = []string{"h2", "http/1.1"}
 	c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-		if c, ok := h.Conn.(*conn); ok {
-			c.onlyH2 = slices.Contains(h.SupportedProtos, "h2") && !slices.Contains(h.SupportedProtos, "http/1.1")
+		c, ok := h.Conn.(*conn)
+		if !ok {
+			return nil, nil //nolint:nilnil // go on with this one
 		}
-		return nil, nil //nolint:nilnil // go on with this one
+		h2, h1 := slices.Contains(h.SupportedProtos, "h2"), slices.Contains(h.SupportedProtos, "http/1.1")
+		if c.noHTTP && (h1 || h2) {
+			return nil, errors.New("the caller wants to speak HTTP where another protocol is spoken")
+		}
+		c.onlyH2 = h2 && !h1
+		return nil, nil //nolint:nilnil // as above
+	}
+}
+
+// newSecure returns what shakes hands, nil without TLS.
+func (s *Server) newSecure() *secure {
+	if s.conf.TLS == nil {
+		return nil
+	}
+	return &secure{
+		config: s.conf.TLS, patience: s.conf.Patience, failed: s.conf.Failed, log: s.conf.Log, often: rate.Sometimes{Interval: time.Second},
 	}
 }
 

@@ -2,66 +2,39 @@ package port
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// splitter accepts connections and hands those of gRPC clients to grpc and all others to
-// web. With TLS a gRPC library offers h2 alone; browsers and general HTTP clients offer
+// splitter hands the connections of gRPC clients to grpc and all others to web. With TLS a gRPC library offers h2 alone; browsers and general HTTP clients offer
 // http/1.1 too, and get HTTP/2 from web. Without TLS, HTTP/2 shows in the first bytes, and
 // only gRPC clients use it.
 type splitter struct {
 	base      context.Context //nolint:containedctx // ends all connections
 	draining  context.Context //nolint:containedctx // ends those that have not said what they are
-	listener  net.Listener
+	gate      *gate
 	secure    *secure // nil: without TLS
 	web, grpc *half
 	patience  time.Duration // for the first bytes, and for a handshake
 	leave     time.Duration // for what is written to web's connections; gRPC has keepalive, and paces its streams
-	most      int64         // connections at once
-	open      atomic.Int64
-	refused   func() // counts a connection over the limit
 }
 
 func (s *Server) newSplitter(l net.Listener) *splitter {
-	split := &splitter{
-		base: s.base, draining: s.draining, listener: l, web: newHalf(l.Addr()), grpc: newHalf(l.Addr()),
-		patience: s.conf.Patience, leave: s.conf.WriteTimeout, most: int64(s.conf.MaxConns), refused: s.conf.Refused,
+	return &splitter{
+		base: s.base, draining: s.draining, gate: s.newGate(l), secure: s.newSecure(), web: newHalf(l.Addr()), grpc: newHalf(l.Addr()),
+		patience: s.conf.Patience, leave: s.conf.WriteTimeout,
 	}
-	if s.conf.TLS != nil {
-		split.secure = &secure{
-			config: s.conf.TLS, patience: s.conf.Patience, failed: s.conf.Failed, log: s.conf.Log, often: rate.Sometimes{Interval: time.Second},
-		}
-	}
-	return split
 }
 
 // run accepts until the listener is closed.
 func (s *splitter) run() error {
 	defer s.web.Close()
 	defer s.grpc.Close()
-	for {
-		c, err := s.listener.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case err != nil: // such as no file descriptor left
-			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // nothing tells when one is free
-		case s.open.Add(1) > s.most:
-			s.open.Add(-1)
-			s.refused()
-			_ = c.Close()
-		default:
-			stop := context.AfterFunc(s.base, func() { _ = c.Close() })
-			go s.choose(&conn{Conn: c, closed: func() { stop(); s.open.Add(-1) }})
-		}
-	}
+	s.gate.run(func(c *conn) { go s.choose(c) })
+	return nil
 }
 
 // choose finds out what the caller speaks. It ends with the connection, after patience,
@@ -111,6 +84,7 @@ type conn struct {
 	net.Conn
 	leave  time.Duration // 0: as long as it takes
 	onlyH2 bool          // all that the caller has offered in its TLS greeting
+	noHTTP bool          // who offers to speak it in its TLS greeting is refused
 	head   [64]byte
 	rest   []byte
 	once   sync.Once

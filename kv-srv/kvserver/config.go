@@ -17,6 +17,9 @@ const (
 	storeVar  = "KV_STORE"
 	storesVar = "KV_STORES"
 	quotasVar = "KV_QUOTAS"
+
+	respVar     = "KV_RESP"
+	passwordVar = "KV_RESP_PASSWORD"
 )
 
 func settings() []setting.Setting {
@@ -38,6 +41,13 @@ func settings() []setting.Setting {
 		Name: quotasVar,
 		Help: "what a namespace may hold, * for all others of KV_STORE: billing=keys:100000/bytes:1GiB,*=bytes:64MiB; " +
 			"memory: in one process and disk: keep quotas",
+	}, {
+		Name: respVar,
+		Help: "host:port where clients of Redis are served, such as 127.0.0.1:6379: strings and numbers, a namespace for each database; " +
+			"by TLS where PLATFORM_TLS_CERT is set; empty: nowhere",
+	}, {
+		Name: passwordVar,
+		Help: "what clients of Redis must send with AUTH, for the user default; empty: nothing",
 	}}, ringSettings()...)
 }
 

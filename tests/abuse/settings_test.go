@@ -22,6 +22,8 @@ func wrongSettings() map[string][]string {
 		"KV_ADVERTISE":                {"http://host", "a:b:c", "host:port", "host:99999", "ho st"},
 		"KV_STORE":                    {"256MiB", "mongo://u:topsecret@host", "%zz", "memory://host", "memory:?sise=1GiB", "memory:?size=1GB", "memory:?size=1", "memory:?evict=yes", "memory:?%zz"},
 		"KV_STORE_FILE":               {"/none/such"},
+		"KV_RESP":                     {"6379", "127.0.0.1", "127.0.0.1:99999", "redis://127.0.0.1:6379", "0.0.0.0:6379", ":6379"},
+		"KV_RESP_PASSWORD_FILE":       {"/none/such"},
 		"PLATFORM_REGISTRY":           {"mdns", "ftp://u:topsecret@host", "%zz"},
 		"PLATFORM_MDNS":               {"wan", "true", "LAN"},
 		"PLATFORM_LOG":                {"loud", "2"},

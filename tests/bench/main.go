@@ -80,6 +80,9 @@ func (o options) run(ctx context.Context, serve string) error {
 	if err := o.onBackends(ctx, filepath.Join(o.keys, "backends"), is); err != nil {
 		return err
 	}
+	if err := o.onRESP(ctx, is); err != nil {
+		return err
+	}
 	if err := o.onPages(ctx, is); err != nil {
 		return err
 	}

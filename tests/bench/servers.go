@@ -15,6 +15,7 @@ import (
 
 	"go-micro.dev/v5/registry"
 
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/heapfloor"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/port"
@@ -108,6 +109,8 @@ func beServer(ctx context.Context, name, keys string) error {
 		return serveHosted(ctx, echo.Service(&echo.Handler{}), keys, "")
 	case "kv":
 		return serveHosted(ctx, kvserver.Service(), keys, store)
+	case "resp":
+		return serveRESP(ctx)
 	case "port":
 		return servePort(ctx)
 	case "grpc-go":
@@ -127,10 +130,21 @@ func serveHosted(ctx context.Context, s host.Service, keys, store string) error 
 	if keys != "" {
 		env["PLATFORM_TLS_CERT"], env["PLATFORM_TLS_KEY"] = filepath.Join(keys, certFile), filepath.Join(keys, keyFile)
 	}
+	return hosted(ctx, env, s, func(r host.Running) string { return r.Address })
+}
+
+// serveRESP is kv as clients of Redis reach it.
+func serveRESP(ctx context.Context) error {
+	return hosted(ctx, map[string]string{"KV_ADDRESS": "127.0.0.1:0", "KV_RESP": "127.0.0.1:0"}, kvserver.Service(),
+		func(r host.Running) string { return r.Doors[call.RESP] })
+}
+
+// hosted runs a service and prints one of its addresses.
+func hosted(ctx context.Context, env map[string]string, s host.Service, address func(host.Running) string) error {
 	heapfloor.Hold() // as their main functions do
 	return host.Run(ctx, host.Process{
 		Getenv: func(k string) string { return env[k] }, Stderr: io.Discard, Registry: registry.NewMemoryRegistry(),
-		Started: func(all []host.Running) { fmt.Println(all[0].Address) },
+		Started: func(all []host.Running) { fmt.Println(address(all[0])) },
 	}, s)
 }
 

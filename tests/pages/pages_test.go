@@ -94,7 +94,7 @@ func every() []string {
 	all := []string{
 		"", "?sort=-calls", "service?name=kv-srv", "service?name=console", "call?service=kv-srv&method=KV.Get", "call?service=kv-srv&method=KV.Watch",
 		"kv/", "kv/keys?namespace=default", "kv/keys?namespace=default&prefix=config%2F", "kv/keys?namespace=none", "kv/keys?namespace=default&prefix=none",
-		"kv/edit?namespace=default", "kv/watch", "kv/hot", "kv/hot?namespace=default", "kv/delete?namespace=default", "kv/ttl?key=greeting", "kv/docs",
+		"kv/edit?namespace=default", "kv/watch", "kv/hot", "kv/hot?namespace=default", "kv/delete?namespace=default", "kv/ttl?key=greeting", "kv/docs", "kv/ring",
 		item("edit", "greeting"), item("edit", "session/7f3a"), item("delete", "greeting"),
 	}
 	for key := range samples() {
@@ -117,11 +117,17 @@ func TestAxe(t *testing.T) {
 func TestEveryPage(t *testing.T) {
 	b, axe := browser(t), axeSource(t)
 	_, _, base := platform(t)
+	everyLook(t, b, axe, base, every())
+}
+
+// everyLook looks at pages in every way.
+func everyLook(t *testing.T, b chromium, axe, base string, paths []string) {
+	t.Helper()
 	for _, l := range looks() {
 		t.Run(l.name, func(t *testing.T) {
 			tb := b.open(t, l, "about:blank")
 			defer tb.close()
-			for _, path := range every() {
+			for _, path := range paths {
 				tb.visit(base + "/" + path)
 				if os.Getenv("PICTURES") != "" {
 					tb.picture(l.name + " " + url.PathEscape(path)[:min(80, len(url.PathEscape(path)))])

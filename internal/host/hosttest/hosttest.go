@@ -80,6 +80,18 @@ func (p *Platform) Address(service string) string {
 	return ""
 }
 
+// Door returns where a service serves a protocol of its own.
+func (p *Platform) Door(service, protocol string) string {
+	p.t.Helper()
+	for _, r := range p.running {
+		if address := r.Doors[protocol]; r.Name == service && address != "" {
+			return address
+		}
+	}
+	p.t.Fatalf("no service %q serves %s", service, protocol)
+	return ""
+}
+
 func getenv(env map[string]string, data string) func(string) string {
 	return func(name string) string {
 		value, ok := env[name]

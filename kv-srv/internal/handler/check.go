@@ -53,6 +53,13 @@ func (c *checks) fail(field, format string, args ...any) {
 	c.err = rpcerr.Invalid(field, format, args...)
 }
 
+// Namespace returns the namespace that a caller means by s, or what is wrong with it.
+func Namespace(s string) (string, error) {
+	var c checks
+	namespace := c.namespace(s)
+	return namespace, c.err
+}
+
 func (c *checks) namespace(s string) string {
 	if s == "" {
 		return resource.DefaultNamespace

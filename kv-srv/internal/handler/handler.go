@@ -32,7 +32,7 @@ func New(s store.Store, keys *hot.Keys, now func() time.Time) *Handler {
 	return &Handler{s, keys, now, lease.New(now, maxLeases)}
 }
 
-// Get implements kvpb.KVHandler.
+// Get implements kvpb.KVHandler. An item that the response has already is filled.
 func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetResponse) error {
 	var c checks
 	namespace, key := c.namespace(req.GetNamespace()), c.key("key", req.GetKey())
@@ -49,7 +49,7 @@ func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetRe
 	if err != nil {
 		return refusal(ctx, err)
 	}
-	rsp.Item = itemProto(item)
+	into(rsp, item)
 	return nil
 }
 

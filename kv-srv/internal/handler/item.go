@@ -32,6 +32,29 @@ func moment(m *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
 	return m
 }
 
+// into fills the item that a response has, which is then its caller's to use again, or gives
+// it one.
+func into(rsp *kvpb.GetResponse, i store.Item) {
+	own := rsp.GetItem()
+	if own == nil {
+		rsp.Item = itemProto(i)
+		return
+	}
+	own.Key, own.Value, own.Version, own.Metadata = i.Key, i.Value, i.Version, i.Metadata
+	own.UpdateTime, own.ExpireTime = again(own.GetUpdateTime(), i.Updated), again(own.GetExpireTime(), i.Expires)
+}
+
+// again uses the memory of a moment for another one, nil for none.
+func again(m *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
+	switch {
+	case t.IsZero():
+		return nil
+	case m == nil:
+		m = &timestamppb.Timestamp{}
+	}
+	return moment(m, t)
+}
+
 func itemProto(i store.Item) *kvpb.Item { return new(itemMessage).set(i) }
 
 func eventProto(e store.Event) *kvpb.WatchResponse {

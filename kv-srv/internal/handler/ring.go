@@ -13,7 +13,7 @@ import (
 func (h *Handler) GetRing(ctx context.Context, _ *kvpb.GetRingRequest, rsp *kvpb.GetRingResponse) error {
 	s, ok := h.store.(store.Ringed)
 	if !ok {
-		return refusal(ctx, &store.UnsupportedError{Backend: "this store", Op: "tell of a ring", Have: []string{"memory"}})
+		return refusal(ctx, &store.UnsupportedError{Backend: "this store", Op: "tell of a ring", Have: []string{"memory: with KV_PEERS"}})
 	}
 	ring, err := s.Ring(ctx)
 	if err != nil {

@@ -194,7 +194,7 @@ func TestChangeBeforeWatch(t *testing.T) {
 		m := memory.Open(memory.Options{})
 		h.OnStop(func(context.Context) error { return m.Close() })
 		l.KVHandler = handler.New(m, hot.New(time.Now, rand.Uint32), time.Now)
-		c, err := page.Config()
+		c, err := page.Config(false)
 		if err == nil {
 			_, err = h.Pages(c)
 		}
@@ -218,7 +218,7 @@ func TestViewersLeave(t *testing.T) {
 	f.await(t, "event: live")
 	before := goleak.IgnoreCurrent()
 	var all []*follower
-	for _, at := range []string{"", "keys", item("item", "k", "as", "hex"), "hot", "watch"} {
+	for _, at := range []string{"", "keys", item("item", "k", "as", "hex"), "hot", "watch", "ring"} {
 		for range 3 {
 			all = append(all, s.follow(t, at))
 		}

@@ -17,9 +17,14 @@ import (
 //go:embed templates/*.html
 var templates embed.FS
 
-// Config returns the pages, for a host to serve.
-func Config() (page.Config, error) {
+// Config returns the pages, for a host to serve. All of them lead to that of the ring if
+// there is one.
+func Config(ring bool) (page.Config, error) {
 	own, err := fs.Sub(templates, "templates")
+	tab := ""
+	if ring {
+		tab = "Ring"
+	}
 	return page.Config{
 		Title:     "Key-value",
 		Templates: own,
@@ -33,6 +38,7 @@ func Config() (page.Config, error) {
 			{Name: "delete", Show: askDelete, Send: remove},
 			{Name: "watch", Tab: "Watch", Show: watch, Follow: follow},
 			{Name: "hot", Tab: "Hottest keys", Show: hot, Live: page.Every(often)},
+			{Name: "ring", Tab: tab, Show: showRing, Live: page.Every(ringOften)},
 		},
 	}, err
 }

@@ -41,7 +41,12 @@ func open(t *testing.T, env map[string]string) *site {
 
 func of(t *testing.T, env map[string]string, service host.Service) *site {
 	t.Helper()
-	p := hosttest.Run(t, env, service)
+	return pages(t, hosttest.Run(t, env, service))
+}
+
+// pages are those of the kv-srv of p.
+func pages(t *testing.T, p *hosttest.Platform) *site {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

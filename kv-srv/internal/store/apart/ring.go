@@ -19,7 +19,11 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 			return r.Ring(ctx)
 		}
 	}
-	return store.Ring{}, &store.UnsupportedError{Backend: s.rest.backend, Op: "tell of a ring: no KV_PEERS are set", Have: []string{"memory"}}
+	backend := s.rest.backend
+	if backend == "memory" {
+		backend += " in one process"
+	}
+	return store.Ring{}, &store.UnsupportedError{Backend: backend, Op: "tell of a ring", Have: []string{"memory: with KV_PEERS"}}
 }
 
 // Lease implements store.Leaser, for the namespaces whose store is one.

@@ -82,8 +82,9 @@ func (s *Store) Apply(c Copy) (bool, error) {
 	return applied, nil
 }
 
-// Room returns store.ErrFull if Apply would for a copy, and nil if it would not. What
-// Apply removes to make room, Room has removed.
+// Room returns store.ErrFull if Apply would for a copy of a larger version than that of
+// what is there, and nil if it would not. The version of the copy does not count: it need
+// have none yet. What Apply removes to make room, Room has removed.
 func (s *Store) Room(c Copy) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,13 +95,12 @@ func (s *Store) Room(c Copy) error {
 	if err := s.admit(at); err != nil {
 		return err
 	}
-	rec := recordOf(c.Item)
-	if c.Item.Version > s.there(at) && !c.Gone && !rec.expired(at.now) {
+	if rec := recordOf(c.Item); !c.Gone && !rec.expired(at.now) {
 		_, err := s.reserveKept(at, rec)
 		return err
 	}
 	need := at.requestCost()
-	if c.Item.Version > s.there(at) && at.entry != nil {
+	if at.entry != nil {
 		need -= costOfItem(at.key, at.entry.rec.Load())
 	}
 	return s.makeRoom(need, at.now, s.spaces[at.namespace], at.entry)
@@ -194,6 +194,8 @@ func (s *Store) applyEnd(at place, why store.Kind, version uint64) error {
 			return err
 		}
 	}
+	s.used += at.requestCost() // the tombstone does not get the room of the request
+	defer func() { s.used -= at.requestCost() }()
 	switch {
 	case at.entry != nil:
 		if why == store.Expired {

@@ -93,7 +93,7 @@ func wantHonest(t *testing.T, s *memory.Store, n int, put func(*memory.Store, in
 // maps have just grown, and others.
 func TestCostsOfSlotsAreHonest(t *testing.T) {
 	for _, n := range []int{30_000, 40_000, 60_000} {
-		for name, put := range map[string]func(*memory.Store, int){
+		for name, add := range map[string]func(*memory.Store, int){
 			"items of 100 bytes": func(s *memory.Store, i int) {
 				c := put(keyOf(i), uint64(1+i))
 				c.Item.Value = make([]byte, 100)
@@ -102,9 +102,20 @@ func TestCostsOfSlotsAreHonest(t *testing.T) {
 			"tombstones": func(s *memory.Store, i int) {
 				mustApply(t, s, gone(keyOf(i), uint64(1+i)), true)
 			},
+			"request IDs": func(s *memory.Store, i int) {
+				mustApply(t, s, asked(put(keyOf(i), 0), "id"), false)
+			},
+			"request IDs of one key": func(s *memory.Store, i int) {
+				mustApply(t, s, asked(put("a", 0), keyOf(i)), false)
+			},
+			"request IDs of 500 keys": func(s *memory.Store, i int) {
+				mustApply(t, s, asked(put(keyOf(i%500), 0), keyOf(i)), false)
+			},
 		} {
 			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
-				wantHonest(t, open(t, memory.Options{MaxBytes: 1 << 30, Slots: 4096, Hash: hash}), n, put)
+				s := open(t, memory.Options{MaxBytes: 1 << 30, Slots: 4096, Hash: hash, Now: newClock().now})
+				mustApply(t, s, asked(put("first", 0), "id"), false) // what a period takes is not counted
+				wantHonest(t, s, n, add)
 			})
 		}
 	}

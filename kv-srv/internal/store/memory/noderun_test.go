@@ -91,6 +91,22 @@ func nodeOps(ctx context.Context, s *memory.Store) []func(namespace, key string)
 			}
 			return nil
 		},
+		func(ns, key string) error {
+			c := asked(memory.Copy{Namespace: ns, Item: store.Item{Key: key, Version: s.Version() + 1}}, "id")
+			return s.Room(c)
+		},
+		func(string, string) error { // as if the owner had lost some
+			slot := rand.IntN(slots)
+			copies, requests := s.Slot(slot), s.Requests(slot)
+			copies, requests = copies[:len(copies)-len(copies)/10], requests[:len(requests)-len(requests)/10]
+			wanted, err := s.Restore(slot, copies, requests, rand.IntN(2) == 0)
+			for _, i := range wanted {
+				if _, err := s.Apply(copies[i]); err != nil {
+					return err
+				}
+			}
+			return err
+		},
 		func(ns, _ string) error {
 			_, err := s.ListSlots(ctx, ns, store.Query{Prefix: "k", Limit: 50, MaxBytes: 10_000}, all)
 			return err

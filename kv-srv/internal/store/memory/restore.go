@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-
-	"github.com/micro/platform/kv-srv/internal/store"
 )
 
 // Restore makes a slot what it is at its owner, who has these copies, as Slot returns
 // them, and these requests. An item that is not among the copies is forgotten, and nobody
 // is told. What has another version than its copy, be that larger, gets that of the copy;
 // feeds are not told: a node that is brought up to date answers for no changes of before.
-// The last known version becomes that of the copies at least.
+// Nor are they told any more of what was here alone, and less than store.RequestMemory ago
+// or later than its copy. The last known version becomes that of the copies at least.
 //
 // With bare the copies of items have no values. An item of another version than its copy
 // is forgotten then, and so is what was deleted; wanted are the indexes of the copies
@@ -72,32 +71,54 @@ func (s *Store) others(slot int, keep map[name]bool) (entries []*entry, tombs []
 func (s *Store) forgetEntries(some []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	u := make(undone)
 	for _, e := range some {
-		if s.table.find(e.name()) == e {
-			s.detach(e)
+		if s.table.find(e.name()) != e {
+			continue
 		}
+		if version := e.rec.Load().version; s.young(version) {
+			u.add(e.space, e.key, version)
+		}
+		s.detach(e)
 	}
+	s.retract(u)
 }
 
 func (s *Store) forgetNames(some []name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	u := make(undone)
 	for _, n := range some {
-		s.disown(n)
+		s.disown(n, u)
 	}
+	s.retract(u)
 }
 
 // disown removes a tombstone that its owner does not have. One that is old may have been
-// forgotten there, and counts as forgotten here.
-func (s *Store) disown(n name) {
+// forgotten there, and counts as forgotten here; another is of a deletion to be undone.
+func (s *Store) disown(n name, u undone) {
 	d := s.tombs.named[n]
 	if d == nil {
 		return
 	}
 	s.dropTombstone(d)
-	if d.version <= versionAt(s.opts.Now().Add(-store.RequestMemory)) {
+	if s.young(d.version) {
+		u.add(s.spaces[n.namespace], n.key, d.version)
+	} else {
 		s.tombs.forgotten = max(s.tombs.forgotten, d.version)
 	}
+}
+
+// undoneOf returns what is here and later than some of the copies.
+func (s *Store) undoneOf(copies []Copy, some []int) undone {
+	u := make(undone)
+	for _, i := range some {
+		c := copies[i]
+		if version := c.Item.Version; s.there(s.placeOf(c)) > version {
+			u.add(s.spaces[c.Namespace], c.Item.Key, version+1)
+		}
+	}
+	return u
 }
 
 // restoreSome restores some of the copies, in the order of their versions, and returns
@@ -106,6 +127,7 @@ func (s *Store) restoreSome(copies []Copy, some []int, bare bool) (wanted []int,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.Advance(copies[some[len(some)-1]].Item.Version) // no earlier, so that feeds find the changes
+	s.retract(s.undoneOf(copies, some))
 	for _, i := range some {
 		c := copies[i]
 		at := s.placeOf(Copy{Namespace: c.Namespace, Item: c.Item, Old: true})

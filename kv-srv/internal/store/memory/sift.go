@@ -12,6 +12,12 @@ func (h *history) sift() {
 		*h.at(i) = *h.at(i - 1)
 	}
 	*h.at(i) = c
+	for j := i - 1; j >= 0 && h.at(j).version == c.version; j-- {
+		if h.at(j).key == c.key { // it was here before
+			h.dropAt(i)
+			return
+		}
+	}
 	for j := i + 1; j < h.n; j++ {
 		if next := h.at(j); next.key == c.key {
 			if k := store.Kind(next.kind); k == store.Expired || k == store.Evicted {

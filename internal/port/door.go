@@ -1,0 +1,227 @@
+package port
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/internal/call"
+)
+
+// A Door serves a protocol of the service's own on an address of its own, with the port's
+// TLS, limits and end. Who comes through it calls as at any other door.
+type Door struct {
+	Protocol string // as call.Call has it: "resp"
+	Address  string // host:port
+
+	// Serve talks with one caller, and returns at the first error of reading or writing.
+	Serve func(*Visitor)
+}
+
+// DoorError is why a door cannot be opened.
+type DoorError struct {
+	Protocol string
+	Err      error
+}
+
+func (e *DoorError) Error() string { return "listen for " + e.Protocol + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *DoorError) Unwrap() error { return e.Err }
+
+// AddDoor has Start open a door.
+func (s *Server) AddDoor(d Door) { s.doors = append(s.doors, &door{Door: d, server: s}) }
+
+// DoorAddr is where a protocol is served once the server has started, nil if nowhere.
+func (s *Server) DoorAddr(protocol string) net.Addr {
+	for _, d := range s.doors {
+		if d.Protocol == protocol && d.gate != nil {
+			return d.gate.listener.Addr()
+		}
+	}
+	return nil
+}
+
+// door is one that Start opens.
+type door struct {
+	Door
+
+	server *Server
+	gate   *gate
+	secure *secure
+}
+
+// listenAtDoors listens at all or, with an error, at none.
+func (s *Server) listenAtDoors() error {
+	for i, d := range s.doors {
+		err := d.listen()
+		if err == nil {
+			continue
+		}
+		errs := []error{&DoorError{d.Protocol, err}}
+		for _, opened := range s.doors[:i] {
+			errs = append(errs, opened.gate.listener.Close())
+		}
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+func (d *door) listen() error {
+	if err := Exposed(d.Address); err != nil && !d.server.conf.Insecure {
+		return err
+	}
+	l, err := d.server.listen(d.Address)
+	if err != nil {
+		return err
+	}
+	d.gate, d.secure = d.server.newGate(l), d.server.newSecure()
+	return nil
+}
+
+// run accepts until the listener is closed.
+func (d *door) run() error {
+	d.gate.run(func(c *conn) { d.server.visitors.Go(func() { d.receive(c) }) })
+	return nil
+}
+
+// receive serves one connection. It ends with it, and when the server stops.
+func (d *door) receive(c *conn) {
+	defer c.Close()
+	c.noHTTP, c.leave = true, d.server.conf.WriteTimeout
+	found, err := d.greet(c)
+	if err != nil {
+		return // shake has told of it
+	}
+	v := newVisitor(d.server, d.Protocol, found)
+	stop := context.AfterFunc(d.server.draining, v.dismiss)
+	defer stop()
+	defer d.recovered(v)
+	d.Serve(v)
+	if v.linger {
+		c.linger()
+	}
+}
+
+// greet returns c, or what TLS makes of it.
+func (d *door) greet(c *conn) (net.Conn, error) {
+	if d.secure == nil {
+		return c, nil
+	}
+	stop := context.AfterFunc(d.server.draining, func() { _ = c.Close() })
+	defer stop()
+	return d.secure.shake(d.server.base, c)
+}
+
+// recovered ends a connection whose protocol has panicked, and nothing else.
+func (d *door) recovered(v *Visitor) {
+	if p := recover(); p != nil { //nolint:revive // receive defers it
+		d.server.conf.Log.ErrorContext(d.server.base, "a door panicked", "protocol", d.Protocol, "peer", v.peer, "panic", p,
+			"stack", string(debug.Stack()))
+	}
+}
+
+// drainDoors lets no one in, and waits for those who are in.
+func (s *Server) drainDoors(ctx context.Context) error {
+	var errs []error
+	for _, d := range s.doors {
+		errs = append(errs, d.gate.listener.Close())
+	}
+	return errors.Join(append(errs, s.ended(ctx, s.visitors.Wait))...)
+}
+
+// A Visitor is a caller at a Door: a connection, and the calls that it makes, one after the
+// other. It belongs to one goroutine.
+type Visitor struct {
+	server   *Server
+	protocol string
+	conn     net.Conn
+	peer     string
+	calls    map[string]*errand // by endpoint
+
+	waits  bool      // for the first byte of a message
+	due    time.Time // when the message must have arrived; zero: it has not begun
+	linger bool
+}
+
+func newVisitor(s *Server, protocol string, c net.Conn) *Visitor {
+	return &Visitor{server: s, protocol: protocol, conn: c, peer: c.RemoteAddr().String(), calls: map[string]*errand{}, waits: true}
+}
+
+// Peer is the caller's address.
+func (v *Visitor) Peer() string { return v.peer }
+
+// Await says that the next read is for a new message, which the caller may take long to
+// begin (Config.Idle). What follows it must arrive in time (Config.Timeout).
+func (v *Visitor) Await() { v.waits, v.due = true, time.Time{} }
+
+// Linger has the caller read what was written last before the connection is closed, though
+// it is still sending.
+func (v *Visitor) Linger() { v.linger = true }
+
+// Read implements io.Reader. It fails once the server stops.
+func (v *Visitor) Read(b []byte) (int, error) {
+	end := v.due
+	switch {
+	case v.waits:
+		v.waits, end = false, time.Now().Add(v.server.conf.Idle)
+	case v.due.IsZero():
+		v.due = time.Now().Add(v.server.conf.Timeout)
+		end = v.due
+	}
+	if err := v.conn.SetReadDeadline(end); err != nil {
+		return 0, err
+	}
+	if v.server.draining.Err() != nil { // dismiss may have come before the deadline
+		return 0, v.server.away()
+	}
+	return v.conn.Read(b)
+}
+
+// dismiss ends the wait for the next message.
+func (v *Visitor) dismiss() { _ = v.conn.SetReadDeadline(time.Unix(1, 0)) } // fails on a closed connection
+
+// Write implements io.Writer. It fails where the caller does not take b in time
+// (Config.WriteTimeout).
+func (v *Visitor) Write(b []byte) (int, error) { return v.conn.Write(b) }
+
+// errand is what all calls of one method by one visitor have in common.
+type errand struct {
+	method *method
+	call   call.Call
+	ctx    context.Context //nolint:containedctx // with call; of all calls, which have one after the other
+	asked  request
+}
+
+// Call makes a unary call and fills rsp.
+func (v *Visitor) Call(endpoint string, req, rsp proto.Message) error {
+	at := v.calls[endpoint]
+	if at == nil {
+		m, err := v.server.unaryMethod(endpoint, req, rsp)
+		if err != nil {
+			return err
+		}
+		at = v.errand(m)
+		v.calls[endpoint] = at
+	}
+	at.asked.body = req
+	at.call.SetReplies(nil, nil)
+	return at.method.run(at.ctx, &at.asked, rsp)
+}
+
+func (v *Visitor) errand(m *method) *errand {
+	at := &errand{method: m, asked: *v.server.asked(m, nil), call: call.Call{
+		Service: v.server.conf.Name, Endpoint: m.endpoint, Protocol: v.protocol, Peer: v.peer, Headers: call.HTTP{},
+	}}
+	if t, ok := v.conn.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		at.call.Certificate = certificate(&state)
+	}
+	at.ctx = call.NewContext(v.server.base, &at.call)
+	return at
+}
