@@ -143,7 +143,7 @@ type delegate struct{ *Gossip }
 
 func (d delegate) NodeMeta(int) []byte                      { return d.meta() }
 func (delegate) NotifyMsg([]byte)                           {}
-func (delegate) GetBroadcasts(overhead, limit int) [][]byte { return nil }
+func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (delegate) LocalState(bool) []byte                     { return nil }
 func (delegate) MergeRemoteState([]byte, bool)              {}
 
