@@ -190,10 +190,19 @@ func (s *Store) rejoin() {
 	s.partWatches()
 }
 
-// become changes what this node does.
+// become changes what this node does. Before it says that it answers for nothing, it
+// does not: who hears of that takes its place at once.
 func (s *Store) become(state ringpb.State) {
 	s.self.state = state
 	s.self.seq++
+	if s.self.answers() {
+		return
+	}
+	v := s.view.Load()
+	s.gate.Lock()
+	v.revoked = true
+	v.leased.Store(0)
+	s.gate.Unlock()
 }
 
 // act draws the conclusions from what is known now.
@@ -286,6 +295,9 @@ func (s *Store) enter(members []member) {
 // renew finds out until when this node may answer for its keys.
 func (s *Store) renew(now time.Duration) {
 	v := s.view.Load()
+	if v.revoked {
+		return
+	}
 	until := time.Duration(forever)
 	for _, m := range v.members {
 		if m.name == s.self.name || !m.answers() {
