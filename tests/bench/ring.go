@@ -17,7 +17,9 @@ type ringLine struct {
 	callers int
 }
 
-func (l ringLine) name() string { return fmt.Sprintf("kv %s, ring of %d, memory: alone", l.do.name, l.size) }
+func (l ringLine) name() string {
+	return fmt.Sprintf("kv %s, ring of %d, memory: alone", l.do.name, l.size)
+}
 
 // onRing measures what a ring costs as it grows.
 func (o options) onRing(ctx context.Context, is wanted) error {
