@@ -77,6 +77,7 @@ func openRing(h *host.Host, o memory.Options, replicas int) (*ring.Store, error)
 	if err := ringpb.RegisterRingHandler(h.Server(), node.store.Handler()); err != nil {
 		return nil, &startError{errors.Join(err, node.store.Close())}
 	}
+	h.Vital("Ring.Beat", "Ring.Link", "Ring.Feed")
 	h.OnListen(node.start)
 	h.OnDrain(node.leave)
 	return node.store, nil

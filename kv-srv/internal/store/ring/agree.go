@@ -187,6 +187,7 @@ func (s *Store) rejoin() {
 		}
 	}
 	s.keeping.Store(true)
+	s.partWatches()
 }
 
 // become changes what this node does.

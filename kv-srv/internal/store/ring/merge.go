@@ -28,7 +28,7 @@ func (h *hub) run(ctx context.Context, from uint64) {
 	h.s.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ctx.Err() == nil {
+	if h.err == nil && ctx.Err() == nil {
 		h.err = err
 	}
 }

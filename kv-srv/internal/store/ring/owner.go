@@ -124,11 +124,12 @@ func (s *Store) prepare(v *view, slot int, c change.Change) (next memory.Copy, d
 	next = memory.Copy{Namespace: c.Namespace, Request: c.Name(), Gone: after == nil}
 	if after != nil {
 		next.Item = *after
-		if err := s.local.Room(next); err != nil {
-			return next, false, err
-		}
 	}
-	next.Item.Key, next.Item.Version = c.Key, s.local.Begin()
+	next.Item.Key = c.Key
+	if err := s.local.Room(next); err != nil {
+		return next, false, err
+	}
+	next.Item.Version = s.local.Begin()
 	if after != nil {
 		next.Answer = request.Answer{Sum: sum, Version: next.Item.Version}
 	}
