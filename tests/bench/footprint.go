@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"go-micro.dev/v5/client"
+
+	"github.com/micro/platform/kv-srv/kvclient"
 )
 
 const (
@@ -17,9 +23,17 @@ const (
 	residentBytes = "process_resident_memory_bytes"
 )
 
-// fill implements holder.
+// fill implements holder, by all nodes at once.
 func (n nodes) fill(ctx context.Context) error {
-	if err := fill(ctx, n.client(), keptPrefix, kept); err != nil {
+	const callers = 20
+	errs := make([]error, callers)
+	var wg sync.WaitGroup
+	for i := range callers {
+		kv := kvclient.New(client.NewClient(), kvclient.WithAddress(n[i%len(n)].address))
+		wg.Go(func() { errs[i] = fill(ctx, kv, keptPrefix, i*kept/callers, (i+1)*kept/callers) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	items := 0.0
@@ -113,9 +127,19 @@ func (r *redisServer) footprint(ctx context.Context) (footprint, error) {
 	if err != nil {
 		return footprint{}, fmt.Errorf("INFO memory: %w", err)
 	}
-	resident, err := strconv.ParseFloat(info["Memory"]["used_memory_rss"], 64)
+	resident, err := residentOf(r.cmd.Process.Pid) // that of INFO is a while old
+	return footprint{own: used, resident: resident, found: resident}, err
+}
+
+// residentOf reads what Linux knows of a process (proc_pid_statm(5)).
+func residentOf(pid int) (float64, error) {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		return footprint{}, fmt.Errorf("INFO memory: %w", err)
+		return 0, err
 	}
-	return footprint{own: used, resident: resident, found: resident}, nil
+	var size, resident int
+	if _, err := fmt.Sscan(string(statm), &size, &resident); err != nil {
+		return 0, fmt.Errorf("/proc/%d/statm is %q: %w", pid, statm, err)
+	}
+	return float64(resident * os.Getpagesize()), nil
 }
