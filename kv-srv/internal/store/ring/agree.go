@@ -108,10 +108,14 @@ func (s *Store) learn(m member) *peer {
 	p := s.peers[m.name]
 	switch {
 	case p == nil:
-		return s.meet(m)
+		if p = s.meet(m); p != nil {
+			s.judge(p, false)
+		}
+		return p
 	case m.seq <= p.seq:
 		return p
 	}
+	out := p.out()
 	p.gone, p.failing, p.refusing = false, 0, 0 // it gets another chance
 	if m.birth != p.birth {
 		p.heardOf = 0
@@ -123,8 +127,21 @@ func (s *Store) learn(m member) *peer {
 		p.granted, p.leased, p.claimed = 0, 0, 0
 	}
 	p.member = m
+	s.judge(p, out)
 	p.hurry()
 	return p
+}
+
+// judge leaves a node out that answers for keys and has not joined what this one is part
+// of: it is another ring, or was out. One of the two joins the other anew.
+func (s *Store) judge(p *peer, out bool) {
+	if !s.self.answers() || !p.answers() {
+		return
+	}
+	v := s.view.Load()
+	if i := v.find(p.name); out || i < 0 || v.members[i].birth != p.birth {
+		s.exclude(p, "it is of another ring", s.self.name)
+	}
 }
 
 // part ends talking to a node.
