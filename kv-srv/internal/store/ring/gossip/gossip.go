@@ -143,11 +143,11 @@ func (g *Gossip) meta() []byte { return strconv.AppendInt(nil, int64(g.conf.Repl
 
 type delegate struct{ *Gossip }
 
-func (d delegate) NodeMeta(int) []byte                      { return d.meta() }
-func (delegate) NotifyMsg([]byte)                           {}
-func (delegate) GetBroadcasts(overhead, limit int) [][]byte { return nil }
-func (delegate) LocalState(bool) []byte                     { return nil }
-func (delegate) MergeRemoteState([]byte, bool)              {}
+func (d delegate) NodeMeta(int) []byte           { return d.meta() }
+func (delegate) NotifyMsg([]byte)                {}
+func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
+func (delegate) LocalState(bool) []byte          { return nil }
+func (delegate) MergeRemoteState([]byte, bool)   {}
 
 type events struct{ *Gossip }
 
