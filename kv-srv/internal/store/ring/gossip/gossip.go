@@ -34,8 +34,12 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// again is how often peers are asked that are not known to be there.
-const again = 5 * time.Second
+// How soon peers are asked again that are not known to be there: at first, since all may
+// start at once, and at last.
+const (
+	soonest = 100 * time.Millisecond
+	latest  = 5 * time.Second
+)
 
 // Gossip is the membership of one node.
 type Gossip struct {
@@ -95,10 +99,8 @@ func addressOf(address string) string {
 
 // Run asks the peers, and again those that are not there, until ctx is done.
 func (g *Gossip) Run(ctx context.Context) error {
-	ticker := time.NewTicker(again)
-	defer ticker.Stop()
 	said := false
-	for {
+	for wait := soonest; ; wait = min(2*wait, latest) {
 		err := g.join()
 		if err != nil && !said && ctx.Err() == nil {
 			g.conf.Log.InfoContext(ctx, "some peers of the ring do not answer, and are asked again", "error", err)
@@ -107,7 +109,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticker.C:
+		case <-time.After(wait):
 		}
 	}
 }
