@@ -108,40 +108,51 @@ func (s *Store) learn(m member) *peer {
 	p := s.peers[m.name]
 	switch {
 	case p == nil:
-		if p = s.meet(m); p != nil {
-			s.judge(p, false)
+		if p = s.meet(m); p != nil && s.foreign(m, false) {
+			s.keepOut(p)
 		}
 		return p
 	case m.seq <= p.seq:
 		return p
 	}
-	out := p.out()
+	foreign := s.foreign(m, p.out())
 	p.gone, p.failing, p.refusing = false, 0, 0 // it gets another chance
 	if m.birth != p.birth {
 		p.heardOf = 0
 	}
-	if m.birth != p.birth || !s.stale {
+	if m.birth != p.birth || !s.stale && !foreign {
 		p.parted = 0
 	}
 	if m.birth != p.birth || !m.answers() { // it does not rely on earlier promises
 		p.granted, p.leased, p.claimed = 0, 0, 0
 	}
 	p.member = m
-	s.judge(p, out)
+	if foreign {
+		s.keepOut(p)
+	}
 	p.hurry()
 	return p
 }
 
-// judge leaves a node out that answers for keys and has not joined what this one is part
-// of: it is another ring, or was out. One of the two joins the other anew.
-func (s *Store) judge(p *peer, out bool) {
-	if !s.self.answers() || !p.answers() {
-		return
+// foreign tells whether a node answers for keys that this one answers for, too: it has
+// not joined where this one agreed to it. So it is with parts of a ring that did not hear
+// of each other, and with nodes that each began alone.
+func (s *Store) foreign(m member, out bool) bool {
+	if !m.answers() || !s.self.answers() {
+		return false
 	}
 	v := s.view.Load()
-	if i := v.find(p.name); out || i < 0 || v.members[i].birth != p.birth {
-		s.exclude(p, "it is of another ring", s.self.name)
-	}
+	i := v.find(m.name)
+	return out || i < 0 || v.members[i].birth != m.birth
+}
+
+// never stands for the version at which nodes parted that have no write in common.
+const never = 1
+
+// keepOut leaves out a node of another ring: the smaller one of the two joins the other.
+func (s *Store) keepOut(p *peer) {
+	p.parted = max(p.parted, never)
+	s.exclude(p, "it belongs to a ring of its own", s.self.name)
 }
 
 // part ends talking to a node.
@@ -174,6 +185,9 @@ func (s *Store) refused(by *peer, c *ringpb.Claim) {
 		}
 	}
 	s.rejoin()
+	if by.parted == never {
+		s.rejoined = never
+	}
 	s.refusals = min(s.refusals+1, 6)
 	s.retry = now + beat<<s.refusals
 }

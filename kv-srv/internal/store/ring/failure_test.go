@@ -95,8 +95,7 @@ func TestLost(t *testing.T) {
 func TestJoins(t *testing.T) {
 	all := newRing(t, 3)
 	want := fill(t, all[0], 1000)
-	n := newNode(t)
-	n.Meet(all[0].name)
+	n := join(t, all[0])
 	for range 5 {
 		wantAll(t, all[1], want)
 	}
@@ -238,8 +237,7 @@ func TestRetry(t *testing.T) {
 			t.Errorf("after a loss: got %d, want 1", sum)
 		}
 	}
-	n := newNode(t)
-	n.Meet(all[1].name)
+	n := join(t, all[1])
 	settle(t, all[1], all[2], n)
 	all[1].end(t)
 	for _, id := range ids {
