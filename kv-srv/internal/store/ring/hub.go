@@ -95,6 +95,7 @@ func (s *Store) hub(namespace string, own bool, from uint64) *hub {
 	h := &hub{s: s, namespace: namespace, own: own, users: 1, done: make(chan struct{}), wishes: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(s.ctx)
 	h.cancel = cancel
+	s.open[h] = struct{}{}
 	if !own {
 		s.hubs[namespace] = h
 	}
@@ -119,6 +120,7 @@ func (s *Store) detach(h *hub, w *watching.Watcher) {
 
 // drop lets the next watcher begin another hub. Store.mu is held.
 func (s *Store) drop(h *hub) {
+	delete(s.open, h)
 	if s.hubs[h.namespace] == h {
 		delete(s.hubs, h.namespace)
 	}
@@ -186,6 +188,18 @@ func (h *hub) reach(ctx context.Context, version uint64) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// partWatches ends the watches of this node, which may have seen what the ring has not, and may
+// miss what it has. Store.mu is held.
+func (s *Store) partWatches() {
+	for h := range s.open {
+		h.mu.Lock()
+		h.err = store.ErrCompacted
+		h.mu.Unlock()
+		h.cancel()
+		s.drop(h)
 	}
 }
 

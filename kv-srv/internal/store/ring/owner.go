@@ -71,7 +71,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 		ctx, cancel := context.WithTimeout(s.ctx, maxWait)
 		defer cancel()
 		if _, _, err := s.attempt(ctx, slot, c); err != nil && !errors.Is(err, errMoved) {
-			s.opts.Log.Debug("a write whose caller has left was not finished", "error", err)
+			s.opts.Log.DebugContext(ctx, "a write whose caller has left was not finished", "error", err)
 		}
 	})
 	return answer, err
@@ -124,11 +124,12 @@ func (s *Store) prepare(v *view, slot int, c change.Change) (next memory.Copy, d
 	next = memory.Copy{Namespace: c.Namespace, Request: c.Name(), Gone: after == nil}
 	if after != nil {
 		next.Item = *after
-		if err := s.local.Room(next); err != nil {
-			return next, false, err
-		}
 	}
-	next.Item.Key, next.Item.Version = c.Key, s.local.Begin()
+	next.Item.Key = c.Key
+	if err := s.local.Room(next); err != nil {
+		return next, false, err
+	}
+	next.Item.Version = s.local.Begin()
 	if after != nil {
 		next.Answer = request.Answer{Sum: sum, Version: next.Item.Version}
 	}
@@ -227,7 +228,7 @@ func (s *Store) findAll(ctx context.Context, v *view, namespace, key string) *ri
 	var best *ringpb.Record
 	var asking sync.WaitGroup
 	for i, m := range v.members {
-		if int16(i) == v.self { //nolint:gosec // a ring is small
+		if int16(i) == v.self {
 			continue
 		}
 		asking.Go(func() {

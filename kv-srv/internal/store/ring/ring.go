@@ -82,24 +82,28 @@ type Store struct {
 	mu        sync.Mutex
 	self      member
 	peers     map[string]*peer
-	hubs      map[string]*hub  // by namespace
-	have      *[slots]uint64   // versions after which this node has every write to a slot it holds
-	synced    *[slots][]string // by name, who has all of a slot that this node answers for
-	stale     bool             // what is here may be older, or newer, than what the ring has
-	unoffered []int            // slots of which that is still to be offered to the owners
-	rejoined  uint64           // the version at which it began to be so
-	offered   uint64           // the view in which all was offered
-	alone     time.Duration    // when to go on without others
-	retry     time.Duration    // when to join again, after a refusal
-	refusals  int              // times in a row
-	claims    uint64           // that were made
-	ticked    time.Duration    // when the node looked around last
-	awake     time.Duration    // when it last found that it had been stopped
+	hubs      map[string]*hub   // by namespace
+	open      map[*hub]struct{} // all hubs
+	have      *[slots]uint64    // versions after which this node has every write to a slot it holds
+	synced    *[slots][]string  // by name, who has all of a slot that this node answers for
+	stale     bool              // what is here may be older, or newer, than what the ring has
+	unoffered []int             // slots of which that is still to be offered to the owners
+	rejoined  uint64            // the version at which it began to be so
+	offered   uint64            // the view in which all was offered
+	alone     time.Duration     // when to go on without others
+	retry     time.Duration     // when to join again, after a refusal
+	refusals  int               // times in a row
+	claims    uint64            // that were made
+	ticked    time.Duration     // when the node looked around last
+	awake     time.Duration     // when it last found that it had been stopped
 
 	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
 	busy             atomic.Int64 // calls of other nodes under way
 	feeds            sync.Map     // by id, channels that take what version is wanted
+
+	fillsMu sync.Mutex
+	fills   map[int32]*filling // by slot, those of which parts are still to come
 
 	ctx    context.Context //nolint:containedctx // ends what Start has begun
 	cancel context.CancelFunc
@@ -122,13 +126,14 @@ func Open(o Options) *Store {
 	s := &Store{
 		opts: o, local: memory.Open(o.Memory), began: time.Now(),
 		leases: lease.New(time.Now, maxLeases),
-		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string), hubs: map[string]*hub{}, peers: make(map[string]*peer),
+		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string),
+		peers: map[string]*peer{}, hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{},
 	}
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
-	birth := uint64(s.began.UnixMicro())                       //nolint:gosec // after 1970
+	birth := uint64(s.began.UnixMicro())
 	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
 	s.view.Store(newView("", nil, o.Replicas))
 	return s

@@ -47,7 +47,7 @@ func (s *Store) plan(old, v *view) {
 		moving++ // what is offered
 		s.keeping.Store(true)
 	}
-	v.moving.Store(int32(moving)) //nolint:gosec // a ring is small
+	v.moving.Store(int32(moving))
 }
 
 // move brings the other holders of this node's slots up to date, and offers what it may
@@ -78,7 +78,7 @@ func (s *Store) move(v *view) {
 	}
 	var all sync.WaitGroup
 	for i, m := range v.members {
-		if int16(i) == v.self { //nolint:gosec // a ring is small
+		if int16(i) == v.self {
 			continue
 		}
 		all.Go(func() {
@@ -196,32 +196,61 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 	}
 	defer end()
 	copies := s.local.Slot(slot)
-	size := 0
-	for _, c := range copies {
-		size += c.Item.Size()
-	}
-	f := &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: size > fillWhole, Requests: rememberedProto(s.local.Requests(slot))} //nolint:gosec // below 4096
-	for _, c := range copies {
-		r := recordOf(c)
-		if f.GetBare() {
-			r.Value, r.Metadata = nil, nil
+	var a *ringpb.Answer
+	for _, part := range parts(v, slot, copies, s.local.Requests(slot)) {
+		if a, err = s.ask(ctx, v, name, &ringpb.Call{Fill: part}); err != nil {
+			return err
 		}
-		f.Records = append(f.Records, r)
-	}
-	a, err := s.ask(ctx, v, name, &ringpb.Call{Fill: f})
-	if err != nil {
-		return err
 	}
 	sent := len(copies)
-	if f.GetBare() {
-		sent = len(a.GetNumbers().GetValues())
-		if err := s.sendWanted(ctx, v, name, copies, a.GetNumbers().GetValues()); err != nil {
+	if wanted := a.GetNumbers().GetValues(); wanted != nil {
+		sent = len(wanted)
+		if err := s.sendWanted(ctx, v, name, copies, wanted); err != nil {
 			return err
 		}
 	}
 	s.moved.Add(int64(sent))
 	s.brought(v, slot, name)
 	return nil
+}
+
+// rememberedSize is about what a request takes in a message.
+const rememberedSize = 48
+
+// parts are the messages that bring all of a slot. A slot that is large goes without its
+// values, and the answer says which are wanted.
+func parts(v *view, slot int, copies []memory.Copy, requests []memory.Remembered) []*ringpb.Fill {
+	size := 0
+	for _, c := range copies {
+		size += c.Item.Size()
+	}
+	bare := size > fillWhole
+	size = frameBytes
+	var all []*ringpb.Fill
+	next := func(bytes int) *ringpb.Fill {
+		if size += bytes; size > frameBytes {
+			if len(all) > 0 {
+				all[len(all)-1].More = true
+			}
+			all = append(all, &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: bare}) //nolint:gosec // below 4096
+			size = bytes
+		}
+		return all[len(all)-1]
+	}
+	next(1) // there is always one
+	for _, c := range copies {
+		r := recordOf(c)
+		if bare {
+			r.Value, r.Metadata = nil, nil
+		}
+		part := next(len(r.GetKey()) + len(r.GetValue()) + 64)
+		part.Records = append(part.Records, r)
+	}
+	for some := range slices.Chunk(rememberedProto(requests), frameBytes/rememberedSize/4) {
+		part := next(len(some) * rememberedSize)
+		part.Requests = append(part.Requests, some...)
+	}
+	return all
 }
 
 // sendWanted sends some of the copies, in messages of a bounded size.

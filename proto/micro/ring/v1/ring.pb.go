@@ -1961,7 +1961,9 @@ type Fill struct {
 	// The records have no values: the answer says which are wanted.
 	Bare bool `protobuf:"varint,4,opt,name=bare,proto3" json:"bare,omitempty"`
 	// The requests of the slot that are remembered. Others are forgotten.
-	Requests      []*Remembered `protobuf:"bytes,5,rep,name=requests,proto3" json:"requests,omitempty"`
+	Requests []*Remembered `protobuf:"bytes,5,rep,name=requests,proto3" json:"requests,omitempty"`
+	// There is more of the slot in the next call: nothing is done yet.
+	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2029,6 +2031,13 @@ func (x *Fill) GetRequests() []*Remembered {
 		return x.Requests
 	}
 	return nil
+}
+
+func (x *Fill) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Remembered is the answer to a request that has a name.
@@ -2844,13 +2853,14 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\aCompare\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x14\n" +
 	"\x05slots\x18\x02 \x03(\x05R\x05slots\x12\x18\n" +
-	"\adigests\x18\x03 \x03(\x06R\adigests\"\xaa\x01\n" +
+	"\adigests\x18\x03 \x03(\x06R\adigests\"\xbe\x01\n" +
 	"\x04Fill\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12/\n" +
 	"\arecords\x18\x03 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x12\n" +
 	"\x04bare\x18\x04 \x01(\bR\x04bare\x125\n" +
-	"\brequests\x18\x05 \x03(\v2\x19.micro.ring.v1.RememberedR\brequests\"b\n" +
+	"\brequests\x18\x05 \x03(\v2\x19.micro.ring.v1.RememberedR\brequests\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\"b\n" +
 	"\n" +
 	"Remembered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x10\n" +
