@@ -61,7 +61,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 	if err != nil {
 		return request.Answer{}, err
 	}
-	answer, sent, err := s.attempt(ctx, slot, c)
+	answer, sent, err := s.attempt(ctx, slot, c, false)
 	if !sent || ctx.Err() == nil || err == nil {
 		end()
 		return answer, err
@@ -70,7 +70,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 		defer end()
 		ctx, cancel := context.WithTimeout(s.ctx, maxWait)
 		defer cancel()
-		if _, _, err := s.attempt(ctx, slot, c); err != nil && !errors.Is(err, errMoved) {
+		if _, _, err := s.attempt(ctx, slot, c, sent); err != nil && !errors.Is(err, errBroken) {
 			s.opts.Log.Debug("a write whose caller has left was not finished", "error", err)
 		}
 	})
@@ -78,12 +78,18 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 }
 
 // attempt does a write, again whenever the ring has changed meanwhile: the next version
-// replaces what some nodes may have of the one before. It tells whether others may have it.
-func (s *Store) attempt(ctx context.Context, slot int, c change.Change) (answer request.Answer, sent bool, err error) {
+// replaces what some nodes may have of the one before, which is nothing to recover. It
+// tells whether others may have it, as they may have been told before; if so, it returns
+// errBroken where another node decides by now.
+func (s *Store) attempt(ctx context.Context, slot int, c change.Change, before bool) (answer request.Answer, sent bool, err error) {
+	sent = before
 	for {
 		v, err := s.owning(ctx, slot)
-		if err == nil {
+		if err == nil && !sent {
 			err = s.recover(ctx, v, c.Namespace, c.Key)
+		}
+		if sent && errors.Is(err, errMoved) {
+			return answer, sent, errBroken
 		}
 		if err != nil && !errors.Is(err, errLeft) {
 			return answer, sent, err

@@ -48,19 +48,49 @@ func (s *Store) meet(m member) *peer {
 		return nil
 	}
 	p := &peer{member: m, conn: conn, now: make(chan struct{}, 1)}
+	if before, ok := s.strangers[m.name]; ok {
+		delete(s.strangers, m.name)
+		p.excluded = before.excluded
+		if m.seq <= before.seq {
+			p.member = before.member
+		}
+		if m.birth == before.birth || p.out() {
+			p.parted = before.parted
+		}
+	}
 	ctx, stop := context.WithCancel(s.ctx)
 	p.stop = stop
 	for _, l := range []*link{&p.calls, &p.acts} {
 		l.broken = p.hurry
 		l.open = func(ctx context.Context) (grpc.ClientStream, error) {
+			if err := s.awaitIn(ctx, p); err != nil {
+				return nil, err
+			}
 			desc := &grpc.StreamDesc{StreamName: "Link", ClientStreams: true, ServerStreams: true}
-			return conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Link")
+			return conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Link", grpc.MaxCallRecvMsgSize(maxAnswers))
 		}
 		s.work.Go(func() { l.run(ctx) })
 	}
 	s.work.Go(func() { s.talk(ctx, p) })
 	s.peers[m.name] = p
 	return p
+}
+
+// awaitIn waits until a node is not left out: what it is asked before may never be answered.
+func (s *Store) awaitIn(ctx context.Context, p *peer) error {
+	for {
+		s.mu.Lock()
+		out := p.out()
+		s.mu.Unlock()
+		if !out {
+			return ctx.Err()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(beat / 8):
+		}
+	}
 }
 
 // hurry has the next word said at once.

@@ -50,6 +50,9 @@ type Options struct {
 	// Progress is how often a watch emits store.Progress; 0: every 30 seconds.
 	Progress time.Duration
 
+	// Forget is how long a node that was lost is asked whether it is back; 0: 10 minutes.
+	Forget time.Duration
+
 	// Alone is how long a node that starts looks for others before it goes on without;
 	// 0: 1.5 s.
 	Alone time.Duration
@@ -82,6 +85,7 @@ type Store struct {
 	mu        sync.Mutex
 	self      member
 	peers     map[string]*peer
+	strangers map[string]stranger // by name
 	hubs      map[string]*hub   // by namespace
 	open      map[*hub]struct{} // all hubs
 	have      *[slots]uint64    // versions after which this node has every write to a slot it holds
@@ -119,6 +123,9 @@ func Open(o Options) *Store {
 	if o.Alone == 0 {
 		o.Alone = 3 * term / 4
 	}
+	if o.Forget == 0 {
+		o.Forget = 10 * time.Minute
+	}
 	if o.Progress == 0 {
 		o.Progress = watching.Period
 	}
@@ -126,7 +133,7 @@ func Open(o Options) *Store {
 	s := &Store{
 		opts: o, local: memory.Open(o.Memory), began: time.Now(),
 		leases: lease.New(time.Now, maxLeases),
-		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string), hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{}, peers: make(map[string]*peer),
+		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string), hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{}, peers: make(map[string]*peer), strangers: make(map[string]stranger),
 	}
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
