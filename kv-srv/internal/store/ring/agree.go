@@ -230,7 +230,7 @@ func (s *Store) act() {
 	s.forget(now)
 	s.promote(now)
 	s.update(now)
-	s.renew(now)
+	s.renew(s.leaseClock())
 	if s.self.state == ringpb.State_STATE_LEAVING || s.self.state == ringpb.State_STATE_LEFT {
 		s.bell.ring() // Leave waits for the others
 	}

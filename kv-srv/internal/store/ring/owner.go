@@ -33,7 +33,7 @@ func (s *Store) owning(ctx context.Context, slot int) (*view, error) {
 		if !v.owns(slot) {
 			return nil, errMoved
 		}
-		if v.serves(s.clock()) {
+		if v.serves(s.leaseClock()) {
 			return v, nil
 		}
 		select {
@@ -47,7 +47,7 @@ func (s *Store) owning(ctx context.Context, slot int) (*view, error) {
 // still tells whether this node may answer for a slot in a view. While gate is held for
 // reading, it stays so for all that others see.
 func (s *Store) still(v *view, slot int) bool {
-	return s.view.Load() == v && v.owns(slot) && v.serves(s.clock())
+	return s.view.Load() == v && v.owns(slot) && v.serves(s.leaseClock())
 }
 
 // decide does a write to a slot of this node, in its turn, and returns its answer.

@@ -20,7 +20,7 @@ type peer struct {
 	excluded uint64        // it is out as of this sequence; 0: it never was
 	gone     bool          // its process has ended: no promise binds it
 	granted  time.Duration // until when this node promised to let nobody take its place
-	leased   time.Duration // until when it promised that to this node, in view leasedIn
+	leased   time.Duration // until when, by leaseClock, it promised that to this node, in view leasedIn
 	leasedIn uint64
 	failing  time.Duration // since when it does not answer; 0: it does
 	refusing int           // times in a row that nobody listened
@@ -121,7 +121,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	s.mu.Lock()
 	claim, name := s.claim(), p.name
 	s.mu.Unlock()
-	sent := s.clock()
+	sent, asked := s.clock(), s.leaseClock()
 	called, cancel := context.WithTimeout(s.prove(ctx), patience)
 	defer cancel()
 	var rsp ringpb.BeatResponse
@@ -129,7 +129,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.heard(p, &rsp, claim.GetView(), sent)
+		s.heard(p, &rsp, claim.GetView(), asked)
 		return beat
 	}
 	refused := ctx.Err() == nil && refuses(ctx, name)
@@ -147,7 +147,7 @@ func refuses(ctx context.Context, address string) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// heard notes the answer of a node to what was said at a time, of a view.
+// heard notes the answer of a node to what was said at a time of leaseClock, of a view.
 func (s *Store) heard(p *peer, rsp *ringpb.BeatResponse, view uint64, sent time.Duration) {
 	p.failing, p.refusing = 0, 0
 	s.absorb(rsp.GetClaim())

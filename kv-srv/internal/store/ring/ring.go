@@ -73,6 +73,7 @@ type Store struct {
 	opts   Options
 	local  *memory.Store
 	began  time.Time
+	slept  *awake                // the clock of leases
 	turns  *[slots]chan struct{} // who writes to a slot
 	leases *lease.Table
 
@@ -86,20 +87,20 @@ type Store struct {
 	self      member
 	peers     map[string]*peer
 	strangers map[string]stranger // by name
-	hubs      map[string]*hub   // by namespace
-	open      map[*hub]struct{} // all hubs
-	have      *[slots]uint64    // versions after which this node has every write to a slot it holds
-	synced    *[slots][]string  // by name, who has all of a slot that this node answers for
-	stale     bool              // what is here may be older, or newer, than what the ring has
-	unoffered []int             // slots of which that is still to be offered to the owners
-	rejoined  uint64            // the version at which it began to be so
-	offered   uint64            // the view in which all was offered
-	alone     time.Duration     // when to go on without others
-	retry     time.Duration     // when to join again, after a refusal
-	refusals  int               // times in a row
-	claims    uint64            // that were made
-	ticked    time.Duration     // when the node looked around last
-	awake     time.Duration     // when it last found that it had been stopped
+	hubs      map[string]*hub     // by namespace
+	open      map[*hub]struct{}   // all hubs
+	have      *[slots]uint64      // versions after which this node has every write to a slot it holds
+	synced    *[slots][]string    // by name, who has all of a slot that this node answers for
+	stale     bool                // what is here may be older, or newer, than what the ring has
+	unoffered []int               // slots of which that is still to be offered to the owners
+	rejoined  uint64              // the version at which it began to be so
+	offered   uint64              // the view in which all was offered
+	alone     time.Duration       // when to go on without others
+	retry     time.Duration       // when to join again, after a refusal
+	refusals  int                 // times in a row
+	claims    uint64              // that were made
+	ticked    time.Duration       // when the node looked around last
+	awake     time.Duration       // when it last found that it had been stopped
 
 	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
@@ -138,6 +139,11 @@ func Open(o Options) *Store {
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
 	}
+	now := o.Memory.Now
+	if now == nil {
+		now = time.Now
+	}
+	s.slept = newAwake(s.began, now)
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
 	birth := uint64(s.began.UnixMicro())                       //nolint:gosec // after 1970
 	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
@@ -147,6 +153,10 @@ func Open(o Options) *Store {
 
 // clock is the time since Open, which no change of the system's clock moves.
 func (s *Store) clock() time.Duration { return time.Since(s.began) }
+
+// leaseClock is the time since Open by which leases of this node end, ahead of clock by the
+// time that the machine was suspended.
+func (s *Store) leaseClock() time.Duration { return s.slept.clock() }
 
 // Start begins to look for others and to answer them. The address is where they reach
 // this node, host:port, and its name.
