@@ -141,7 +141,7 @@ func eventOf(p *ringpb.FeedResponse_Event) store.Event {
 func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := p.conn.NewStream(s.prove(ctx), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
+	stream, err := p.conn.NewStream(s.prove(ctx, p.name), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
 	if err != nil {
 		return errUnsent
 	}

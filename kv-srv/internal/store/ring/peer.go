@@ -42,6 +42,9 @@ func (p *peer) out() bool { return p.excluded >= p.seq }
 
 // meet begins to talk to a node. Store.mu is held.
 func (s *Store) meet(m member) *peer {
+	if s.ctx.Err() != nil {
+		return nil // nobody would end it
+	}
 	conn, err := s.opts.Dial(m.name)
 	if err != nil {
 		s.opts.Log.Warn("a node of the ring cannot be called", "node", m.name, "error", err)
@@ -67,7 +70,7 @@ func (s *Store) meet(m member) *peer {
 				return nil, err
 			}
 			desc := &grpc.StreamDesc{StreamName: "Link", ClientStreams: true, ServerStreams: true}
-			return conn.NewStream(s.prove(ctx), desc, "/micro.ring.v1.Ring/Link", grpc.MaxCallRecvMsgSize(maxAnswers))
+			return conn.NewStream(s.prove(ctx, m.name), desc, "/micro.ring.v1.Ring/Link", grpc.MaxCallRecvMsgSize(maxAnswers))
 		}
 		s.work.Go(func() { l.run(ctx) })
 	}
@@ -122,7 +125,7 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	claim, name := s.claim(), p.name
 	s.mu.Unlock()
 	sent, asked := s.clock(), s.leaseClock()
-	called, cancel := context.WithTimeout(s.prove(ctx), patience)
+	called, cancel := context.WithTimeout(s.prove(ctx, name), patience)
 	defer cancel()
 	var rsp ringpb.BeatResponse
 	err := p.conn.Invoke(called, "/micro.ring.v1.Ring/Beat", &ringpb.BeatRequest{Claim: claim}, &rsp)
