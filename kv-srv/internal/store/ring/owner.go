@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -102,10 +103,22 @@ func (s *Store) attempt(ctx context.Context, slot int, c change.Change, before b
 			sent = true
 			err = s.commit(ctx, v, slot, next)
 		}
+		if s.opts.Memory.Evict && c.Op == request.Delete && errors.Is(err, store.ErrNotFound) {
+			err = cmp.Or(s.erase(ctx, v, slot, c), err)
+		}
 		if !errors.Is(err, errLeft) {
 			return next.Answer, sent, err
 		}
 	}
+}
+
+// erase deletes at the other holders of a slot what this node does not have: it may have
+// evicted what they have not.
+func (s *Store) erase(ctx context.Context, v *view, slot int, c change.Change) error {
+	if len(v.Copies[slot]) == 0 {
+		return nil
+	}
+	return s.adopt(ctx, v, slot, memory.Copy{Namespace: c.Namespace, Item: store.Item{Key: c.Key}, Gone: true})
 }
 
 // prepare finds out what a write makes of what is there. Its version is under way then.
