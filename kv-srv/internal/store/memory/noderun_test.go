@@ -73,12 +73,6 @@ func nodeOps(ctx context.Context, s *memory.Store) []func(namespace, key string)
 			_, err := s.Apply(memory.Copy{Namespace: ns, Item: item, Gone: rand.IntN(2) == 0})
 			return err
 		},
-		func(ns, key string) error {
-			if item, _, _ := s.Look(ns, key, request.Name{}); rand.IntN(10) == 0 {
-				s.Drop(ns, key, item.Version)
-			}
-			return nil
-		},
 		func(string, string) error {
 			slot := rand.IntN(slots)
 			if s.Digest(slot); rand.IntN(100) == 0 {

@@ -57,17 +57,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Drop forgets an item that still has a version. Nobody is told, and there is no
-// tombstone.
-func (s *Store) Drop(namespace, key string, version uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e := s.table.find(name{namespace, key}); e != nil && e.rec.Load().version == version {
-		s.detach(e)
-	}
-}
-
-// Clear forgets the items of a slot, as Drop does, but not its tombstones. Other writers
+// Clear forgets the items of a slot, but not its tombstones. Nobody is told. Other writers
 // get their turn meanwhile; what they add may stay.
 func (s *Store) Clear(slot int) {
 	for s.clearSome(slot) == batch {

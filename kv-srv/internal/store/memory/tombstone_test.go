@@ -28,7 +28,7 @@ func TestTombstone(t *testing.T) {
 	if got := s.Tombstone("ns", "a"); got != 0 {
 		t.Fatalf("tombstone of an item that is there: version %d", got)
 	}
-	s.Drop("ns", "a", 8)
+	s.Clear(slotOf("ns", "a"))
 	if got := s.Forgotten(); got != 0 {
 		t.Errorf("forgotten: version %d", got)
 	}

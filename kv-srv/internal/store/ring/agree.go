@@ -108,23 +108,51 @@ func (s *Store) learn(m member) *peer {
 	p := s.peers[m.name]
 	switch {
 	case p == nil:
-		return s.meet(m)
+		if p = s.meet(m); p != nil && s.foreign(m, false) {
+			s.keepOut(p)
+		}
+		return p
 	case m.seq <= p.seq:
 		return p
 	}
+	foreign := s.foreign(m, p.out())
 	p.gone, p.failing, p.refusing = false, 0, 0 // it gets another chance
 	if m.birth != p.birth {
 		p.heardOf = 0
 	}
-	if m.birth != p.birth || !s.stale {
+	if m.birth != p.birth || !s.stale && !foreign {
 		p.parted = 0
 	}
 	if m.birth != p.birth || !m.answers() { // it does not rely on earlier promises
 		p.granted, p.leased, p.claimed = 0, 0, 0
 	}
 	p.member = m
+	if foreign {
+		s.keepOut(p)
+	}
 	p.hurry()
 	return p
+}
+
+// foreign tells whether a node answers for keys that this one answers for, too: it has
+// not joined where this one agreed to it. So it is with parts of a ring that did not hear
+// of each other, and with nodes that each began alone.
+func (s *Store) foreign(m member, out bool) bool {
+	if !m.answers() || !s.self.answers() {
+		return false
+	}
+	v := s.view.Load()
+	i := v.find(m.name)
+	return out || i < 0 || v.members[i].birth != m.birth
+}
+
+// never stands for the version at which nodes parted that have no write in common.
+const never = 1
+
+// keepOut leaves out a node of another ring: the smaller one of the two joins the other.
+func (s *Store) keepOut(p *peer) {
+	p.parted = max(p.parted, never)
+	s.exclude(p, "it belongs to a ring of its own", s.self.name)
 }
 
 // part ends talking to a node.
@@ -162,6 +190,9 @@ func (s *Store) refused(by *peer, c *ringpb.Claim, out uint64) {
 	}
 	s.self.seq = max(s.self.seq, out)
 	s.rejoin()
+	if by.parted == never {
+		s.rejoined = never
+	}
 	s.refusals = min(s.refusals+1, 6)
 	s.retry = now + beat<<s.refusals
 }
@@ -195,22 +226,19 @@ func (s *Store) rejoin() {
 	s.partWatches()
 }
 
-// become changes what this node does. Who no longer answers does not from here on, also
-// where a promise still keeps it in its view: others rely on that once they hear of it.
+// become changes what this node does. Before it says that it answers for nothing, it
+// does not: who hears of that takes its place at once.
 func (s *Store) become(state ringpb.State) {
 	s.self.state = state
 	s.self.seq++
-	if !s.self.answers() {
-		s.gate.Lock()
-		s.view.Load().leased.Store(0)
-		s.gate.Unlock()
+	if s.self.answers() {
+		return
 	}
-}
-
-// resigned tells whether this node has said that it no longer answers as it does in a
-// view.
-func (s *Store) resigned(v *view) bool {
-	return v.self >= 0 && v.members[v.self].answers() && !s.self.answers()
+	v := s.view.Load()
+	s.gate.Lock()
+	v.revoked = true
+	v.leased.Store(0)
+	s.gate.Unlock()
 }
 
 // act draws the conclusions from what is known now.
@@ -327,7 +355,7 @@ func (s *Store) enter(members []member) {
 // renew finds out until when this node may answer for its keys.
 func (s *Store) renew(now time.Duration) {
 	v := s.view.Load()
-	if s.resigned(v) {
+	if v.revoked {
 		return
 	}
 	until := time.Duration(forever)

@@ -5,11 +5,11 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
-	"time"
 
 	"github.com/micro/platform/internal/grpccodec"
 	"github.com/micro/platform/kv-srv/internal/store/ring"

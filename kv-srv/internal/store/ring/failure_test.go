@@ -95,8 +95,7 @@ func TestLost(t *testing.T) {
 func TestJoins(t *testing.T) {
 	all := newRing(t, 3)
 	want := fill(t, all[0], 1000)
-	n := newNode(t)
-	n.Meet(all[0].name)
+	n := join(t, all[0])
 	for range 5 {
 		wantAll(t, all[1], want)
 	}
@@ -238,13 +237,30 @@ func TestRetry(t *testing.T) {
 			t.Errorf("after a loss: got %d, want 1", sum)
 		}
 	}
-	n := newNode(t)
-	n.Meet(all[1].name)
+	n := join(t, all[1])
 	settle(t, all[1], all[2], n)
 	all[1].end(t)
 	for _, id := range ids {
 		if sum := add(n, id); sum != 1 {
 			t.Errorf("after a join and a loss: got %d, want 1", sum)
 		}
+	}
+}
+
+// TestTwoRings: two rings that hear of each other become one, which has what both had.
+func TestTwoRings(t *testing.T) {
+	one, other := newRing(t, 2), newRing(t, 1)
+	want := fill(t, one[0], 300)
+	for i := range 100 {
+		key := "k" + strconv.Itoa(i)
+		put(t, other[0], key, "later")
+		want[key] = "later"
+		put(t, other[0], "other"+strconv.Itoa(i), "v")
+		want["other"+strconv.Itoa(i)] = "v"
+	}
+	one[0].Meet(other[0].name)
+	settle(t, append(one, other...)...)
+	for _, n := range append(one, other...) {
+		wantAll(t, n, want)
 	}
 }

@@ -145,7 +145,7 @@ func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string
 	if err != nil {
 		return errUnsent
 	}
-	id := rand.Uint64()
+	id := rand.Uint64() //nolint:gosec // it tells feeds apart, and is no secret
 	if err := errors.Join(stream.SendMsg(&ringpb.FeedRequest{View: v.id, Namespace: namespace, From: from, Id: id}), stream.CloseSend()); err != nil {
 		return errUnsent
 	}

@@ -130,7 +130,7 @@ func (h *hub) feed(ctx context.Context, v *view, place int, from uint64, want <-
 // advance adds to the hub what is complete, and asks who is behind to catch up with what
 // is not.
 func (h *hub) advance(ctx context.Context, v *view, sources map[int]*source) error {
-	safe, wish, waiting := uint64(unknown), uint64(0), 0
+	safe, wish, waiting := unknown, uint64(0), 0
 	for _, src := range sources {
 		safe = min(safe, src.upTo)
 		if n := len(src.waiting); n > 0 {

@@ -81,13 +81,21 @@ func dial(address string) (*grpc.ClientConn, error) {
 // newRing starts nodes that know each other, and waits until they are a ring.
 func newRing(t testing.TB, nodes int, change ...func(*ring.Options)) []*node {
 	t.Helper()
-	var all []*node
-	for range nodes {
-		all = append(all, newNode(t, change...))
+	all := []*node{newNode(t, change...)}
+	settle(t, all...)
+	for len(all) < nodes {
+		all = append(all, join(t, all[0], change...))
 	}
-	introduce(all...)
 	settle(t, all...)
 	return all
+}
+
+// join starts a node that joins another one, which serves, and does not begin without.
+func join(t testing.TB, to *node, change ...func(*ring.Options)) *node {
+	t.Helper()
+	n := newNode(t, append(slices.Clone(change), func(o *ring.Options) { o.Alone = time.Minute })...)
+	n.Meet(to.name)
+	return n
 }
 
 func introduce(all ...*node) {

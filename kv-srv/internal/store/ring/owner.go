@@ -72,7 +72,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 		ctx, cancel := context.WithTimeout(s.ctx, maxWait)
 		defer cancel()
 		if _, _, err := s.attempt(ctx, slot, c, sent); err != nil && !errors.Is(err, errBroken) {
-			s.opts.Log.Debug("a write whose caller has left was not finished", "error", err)
+			s.opts.Log.DebugContext(ctx, "a write whose caller has left was not finished", "error", err)
 		}
 	})
 	return answer, err
@@ -247,7 +247,7 @@ func (s *Store) findAll(ctx context.Context, v *view, namespace, key string) *ri
 	var best *ringpb.Record
 	var asking sync.WaitGroup
 	for i, m := range v.members {
-		if int16(i) == v.self { //nolint:gosec // a ring is small
+		if int16(i) == v.self {
 			continue
 		}
 		asking.Go(func() {

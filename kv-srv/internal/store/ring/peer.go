@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	ringpb "github.com/micro/platform/proto/micro/ring/v1"
 )
@@ -29,6 +31,8 @@ type peer struct {
 	moving   int32         // and what it said to have to move in it
 	provided []string      // and to whom it has given all
 	parted   uint64        // version at which this node went on without it; 0: it did not
+
+	complaint string // why it refused this node last
 
 	conn  *grpc.ClientConn
 	calls link // what may wait
@@ -138,7 +142,19 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	refused := ctx.Err() == nil && refuses(ctx, name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.complain(p, err)
 	return s.unheard(p, sent, refused)
+}
+
+// complain logs why a node does not want to hear of this one, once for each reason: its
+// key, or its clock.
+func (s *Store) complain(p *peer, err error) {
+	why := status.Convert(err)
+	if why.Code() != codes.Unauthenticated || why.Message() == p.complaint {
+		return
+	}
+	p.complaint = why.Message()
+	s.opts.Log.Warn("a node refuses this one", "node", p.name, "why", p.complaint)
 }
 
 // refuses tells whether nobody listens on an address of a machine that is there.

@@ -134,7 +134,8 @@ func Open(o Options) *Store {
 	s := &Store{
 		opts: o, local: memory.Open(o.Memory), began: time.Now(),
 		leases: lease.New(time.Now, maxLeases),
-		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string), hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{}, peers: make(map[string]*peer), strangers: make(map[string]stranger),
+		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string),
+		peers: map[string]*peer{}, strangers: map[string]stranger{}, hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{},
 	}
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
@@ -145,7 +146,7 @@ func Open(o Options) *Store {
 	}
 	s.slept = newAwake(s.began, now)
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
-	birth := uint64(s.began.UnixMicro())                       //nolint:gosec // after 1970
+	birth := uint64(s.began.UnixMicro())
 	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
 	s.view.Store(newView("", nil, o.Replicas))
 	return s

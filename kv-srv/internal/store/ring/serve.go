@@ -130,26 +130,26 @@ func (r *replies) run(ctx context.Context) {
 // quick answers what needs to wait for nothing, and returns whether it did.
 func (s *Store) quick(call *ringpb.Call, answer func(*ringpb.Answer)) bool {
 	switch {
-	case call.Read != nil:
-		items, err := s.readHere(call.Read)
+	case call.GetRead() != nil:
+		items, err := s.readHere(call.GetRead())
 		if errors.Is(err, errLeft) {
 			return false
 		}
 		answer(itemsOr(items, err))
-	case call.Replicate != nil:
-		answer(s.replicated(call.Replicate))
-	case call.Compare != nil:
-		answer(s.compared(call.Compare))
-	case call.Fill != nil:
-		answer(s.filled(call.Fill))
-	case call.Find != nil:
-		answer(s.found(call.Find))
-	case call.Figures != nil:
-		answer(s.figures(call.Figures))
-	case call.Want != nil:
-		answer(s.wanted(call.Want))
-	case call.Mark != nil:
-		answer(s.marked(call.Mark))
+	case call.GetReplicate() != nil:
+		answer(s.replicated(call.GetReplicate()))
+	case call.GetCompare() != nil:
+		answer(s.compared(call.GetCompare()))
+	case call.GetFill() != nil:
+		answer(s.filled(call.GetFill()))
+	case call.GetFind() != nil:
+		answer(s.found(call.GetFind()))
+	case call.GetFigures() != nil:
+		answer(s.figures(call.GetFigures()))
+	case call.GetWant() != nil:
+		answer(s.wanted(call.GetWant()))
+	case call.GetMark() != nil:
+		answer(s.marked(call.GetMark()))
 	default:
 		return false
 	}
@@ -165,24 +165,24 @@ func (s *Store) slow(ctx context.Context, call *ringpb.Call) *ringpb.Answer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	switch {
-	case call.Read != nil:
-		return itemsOr(s.readOwned(ctx, call.Read))
-	case call.Write != nil:
-		a, err := s.decide(ctx, changeOf(call.Write))
+	case call.GetRead() != nil:
+		return itemsOr(s.readOwned(ctx, call.GetRead()))
+	case call.GetWrite() != nil:
+		a, err := s.decide(ctx, changeOf(call.GetWrite()))
 		if err != nil {
 			return failure(err)
 		}
 		return &ringpb.Answer{Written: &ringpb.Written{Version: a.Version, Sum: a.Sum}}
-	case call.List != nil:
-		return itemsOr(s.listHere(ctx, call.List))
-	case call.Lease != nil:
-		granted, err := s.leaseHere(ctx, call.Lease)
+	case call.GetList() != nil:
+		return itemsOr(s.listHere(ctx, call.GetList()))
+	case call.GetLease() != nil:
+		granted, err := s.leaseHere(ctx, call.GetLease())
 		if err != nil {
 			return failure(err)
 		}
 		return &ringpb.Answer{Granted: granted}
-	case call.Offer != nil:
-		if err := s.takeIn(ctx, call.Offer); err != nil {
+	case call.GetOffer() != nil:
+		if err := s.takeIn(ctx, call.GetOffer()); err != nil {
 			return failure(err)
 		}
 		return &ringpb.Answer{}

@@ -47,7 +47,7 @@ func (s *Store) plan(old, v *view) {
 		moving++ // what is offered
 		s.keeping.Store(true)
 	}
-	v.moving.Store(int32(moving)) //nolint:gosec // a ring is small
+	v.moving.Store(int32(moving))
 }
 
 // move brings the other holders of this node's slots up to date, and offers what it may
@@ -78,7 +78,7 @@ func (s *Store) move(v *view) {
 	}
 	var all sync.WaitGroup
 	for i, m := range v.members {
-		if int16(i) == v.self { //nolint:gosec // a ring is small
+		if int16(i) == v.self {
 			continue
 		}
 		all.Go(func() {

@@ -49,6 +49,7 @@ type view struct {
 	members []member // in the order of their names
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}
+	revoked bool // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
 
 	// leased is until when every other member that answers for keys has promised that
 	// nobody takes this node's place, in the time of Store.leaseClock. 0: not yet.
@@ -71,7 +72,7 @@ func newView(self string, members []member, replicas int) *view {
 	for i, m := range members {
 		nodes[i] = placement.Node{Name: m.name, Role: role(m.state)}
 		if m.name == self {
-			v.self = int16(i) //nolint:gosec // a ring is small
+			v.self = int16(i)
 		}
 	}
 	v.Table = placement.New(nodes, replicas)
@@ -99,7 +100,7 @@ func viewID(members []member, replicas int) uint64 {
 		b = append(b, m.name...)
 		b = binary.AppendUvarint(b, m.birth)
 		b = binary.AppendUvarint(b, m.seq)
-		b = append(b, byte(m.state))
+		b = append(b, byte(m.state)) //nolint:gosec // one of a few
 	}
 	_, _ = d.Write(b) // never fails
 	return max(d.Sum64(), 1)

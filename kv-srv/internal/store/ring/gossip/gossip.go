@@ -20,7 +20,7 @@ import (
 // Config says who a node is and how it finds others.
 type Config struct {
 	Address  string // where other nodes call it, host:port, which is its name
-	Bind     string // host:port of the gossip, over TCP and UDP; port 0 takes a free one
+	Bind     string // host:port of the gossip, over TCP and UDP; no host: all interfaces; port 0 takes a free one
 	Key      []byte // 16, 24 or 32 bytes that encrypt the gossip; nil: it is not encrypted
 	Replicas int    // of the ring; who has another number is not met
 
@@ -34,8 +34,12 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// again is how often peers are asked that are not known to be there.
-const again = 5 * time.Second
+// How soon peers are asked again that are not known to be there: at first, since all may
+// start at once, and at last.
+const (
+	soonest = 100 * time.Millisecond
+	latest  = 5 * time.Second
+)
 
 // Gossip is the membership of one node.
 type Gossip struct {
@@ -62,8 +66,11 @@ func Open(c Config) (*Gossip, error) {
 		m.BindAddr = "127.0.0.1"
 	}
 	m.AdvertisePort = m.BindPort
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		m.AdvertiseAddr = addressOf(c.Address)
+		if m.AdvertiseAddr == "" {
+			m.BindAddr = "0.0.0.0" // for which memberlist looks for an address
+		}
 	}
 	m.SecretKey = c.Key
 	m.TCPTimeout = 2 * time.Second
@@ -75,16 +82,11 @@ func Open(c Config) (*Gossip, error) {
 	if g.list, err = memberlist.Create(m); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", c.Bind, err)
 	}
-	at := m.BindAddr
-	if m.AdvertiseAddr != "" {
-		at = m.AdvertiseAddr
-	}
-	g.address = net.JoinHostPort(at, strconv.Itoa(m.BindPort)) // memberlist has put in the one that was free
+	g.address = g.list.LocalNode().Address()
 	return g, nil
 }
 
-// addressOf is the IP address of host:port, "" if it has none: then memberlist looks for
-// one.
+// addressOf is the IP address of host:port, "" if it has none.
 func addressOf(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if ip, bad := netip.ParseAddr(host); err == nil && bad == nil && !ip.IsUnspecified() {
@@ -95,10 +97,8 @@ func addressOf(address string) string {
 
 // Run asks the peers, and again those that are not there, until ctx is done.
 func (g *Gossip) Run(ctx context.Context) error {
-	ticker := time.NewTicker(again)
-	defer ticker.Stop()
 	said := false
-	for {
+	for wait := soonest; ; wait = min(2*wait, latest) {
 		err := g.join()
 		if err != nil && !said && ctx.Err() == nil {
 			g.conf.Log.InfoContext(ctx, "some peers of the ring do not answer, and are asked again", "error", err)
@@ -107,7 +107,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticker.C:
+		case <-time.After(wait):
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (g *Gossip) join() error {
 	return errors.Join(errs...)
 }
 
-// Address is where the gossip listens.
+// Address is where others reach the gossip.
 func (g *Gossip) Address() string { return g.address }
 
 // Leave says goodbye to the others.
@@ -143,11 +143,11 @@ func (g *Gossip) meta() []byte { return strconv.AppendInt(nil, int64(g.conf.Repl
 
 type delegate struct{ *Gossip }
 
-func (d delegate) NodeMeta(int) []byte                      { return d.meta() }
-func (delegate) NotifyMsg([]byte)                           {}
-func (delegate) GetBroadcasts(overhead, limit int) [][]byte { return nil }
-func (delegate) LocalState(bool) []byte                     { return nil }
-func (delegate) MergeRemoteState([]byte, bool)              {}
+func (d delegate) NodeMeta(int) []byte           { return d.meta() }
+func (delegate) NotifyMsg([]byte)                {}
+func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
+func (delegate) LocalState(bool) []byte          { return nil }
+func (delegate) MergeRemoteState([]byte, bool)   {}
 
 type events struct{ *Gossip }
 

@@ -63,7 +63,7 @@ func New(nodes []Node, replicas int) *Table {
 	weights := make([]uint64, len(nodes))
 	for slot := range Slots {
 		for i := range nodes {
-			order[i], weights[i] = int16(i), weight(seeds[i], slot) //nolint:gosec // a ring is small
+			order[i], weights[i] = int16(i), weight(seeds[i], slot)
 		}
 		slices.SortFunc(order, func(a, b int16) int {
 			if weights[a] != weights[b] {
