@@ -157,7 +157,7 @@ func stateOf(s ringpb.State) store.NodeState {
 func (s *Store) waiting() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, now := s.view.Load(), s.clock()
+	v, now := s.view.Load(), s.leaseClock()
 	var silent []string
 	for _, m := range v.members {
 		p := s.peers[m.name]
