@@ -65,6 +65,9 @@ func (s *Store) evict(keep *entry) bool {
 		return false
 	}
 	s.evicted.Add(1)
+	if s.opts.Slots > 0 { // an older copy elsewhere is nothing to go by any more
+		s.tombs.forgotten = max(s.tombs.forgotten, victim.rec.Load().version)
+	}
 	s.remove(victim, store.Evicted)
 	return true
 }

@@ -60,19 +60,20 @@ func (s *Store) readSome(ctx context.Context, namespace string, slot int, r *rin
 		items = a.GetItems()
 		return err
 	})
-	if err == nil && len(items.GetRecords()) == len(r.GetKeys()) {
-		for i, rec := range items.GetRecords() {
-			if rec.GetVersion() != 0 {
-				set(i, itemOf(rec))
-			}
-		}
-		return nil
+	done := 0
+	if err == nil {
+		done = min(len(items.GetRecords()), len(r.GetKeys()))
 	}
-	for i, key := range r.GetKeys() {
+	for i, rec := range items.GetRecords()[:done] {
+		if rec.GetVersion() != 0 {
+			set(i, itemOf(rec))
+		}
+	}
+	for i, key := range r.GetKeys()[done:] {
 		item, err := s.Get(ctx, namespace, key)
 		switch {
 		case err == nil:
-			set(i, item)
+			set(done+i, item)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}

@@ -130,7 +130,7 @@ func (h *hub) feed(ctx context.Context, v *view, place int, from uint64, want <-
 // advance adds to the hub what is complete, and asks who is behind to catch up with what
 // is not.
 func (h *hub) advance(ctx context.Context, v *view, sources map[int]*source) error {
-	safe, wish, waiting := unknown, uint64(0), 0
+	safe, wish, waiting, bytes := unknown, uint64(0), 0, 0
 	for _, src := range sources {
 		safe = min(safe, src.upTo)
 		if n := len(src.waiting); n > 0 {
@@ -148,8 +148,11 @@ func (h *hub) advance(ctx context.Context, v *view, sources map[int]*source) err
 		ready = append(ready, src.waiting[:n]...)
 		src.waiting = append(src.waiting[:0:0], src.waiting[n:]...)
 		waiting += len(src.waiting)
+		for _, e := range src.waiting {
+			bytes += e.Item.Size()
+		}
 	}
-	if waiting > hubUnmerged {
+	if waiting > hubUnmerged || bytes > 4*hubBytes {
 		return store.ErrLagging
 	}
 	slices.SortFunc(ready, func(a, b store.Event) int {

@@ -162,16 +162,32 @@ func (s *Store) commit(ctx context.Context, v *view, slot int, all ...memory.Cop
 			s.local.End(c.Item.Version)
 		}
 	}()
-	if err := s.replicate(ctx, v, slot, all); err != nil {
+	err := s.replicate(ctx, v, slot, all)
+	for i := 0; err == nil && i < len(all); i++ {
+		_, err = s.local.Apply(all[i])
+	}
+	if err != nil {
+		if errors.Is(err, store.ErrFull) {
+			s.undo(ctx, v, slot)
+		}
 		return err
 	}
 	for _, c := range all {
-		if _, err := s.local.Apply(c); err != nil {
-			return err
-		}
 		s.leases.End(c.Namespace, c.Item.Key)
 	}
 	return nil
+}
+
+// undo takes back, in the turn of a slot, what some of its holders had room for and others
+// had not. Whom it does not reach is brought up to date when the ring has changed.
+func (s *Store) undo(ctx context.Context, v *view, slot int) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, place := range v.Copies[slot] {
+		if err := s.fillNow(ctx, v, v.members[place].name, slot); err != nil {
+			s.opts.Log.DebugContext(ctx, "a node may keep a write that was refused for lack of room", "node", v.members[place].name, "error", err)
+		}
+	}
 }
 
 // replicate returns nil once every other holder of a slot has some copies, errLeft if the
@@ -294,7 +310,11 @@ func (s *Store) adopt(ctx context.Context, v *view, slot int, all ...memory.Copy
 		return errLeft
 	}
 	for i := range all {
-		all[i].Item.Version = s.local.Begin()
+		version := s.local.Begin()
+		if all[i].Answer.Version == all[i].Item.Version {
+			all[i].Answer.Version = version
+		}
+		all[i].Item.Version = version
 	}
 	s.gate.RUnlock()
 	return s.commit(ctx, v, slot, all...)

@@ -128,11 +128,14 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	s.mu.Lock()
 	claim, name := s.claim(), p.name
 	s.mu.Unlock()
-	sent, asked := s.clock(), s.leaseClock()
-	called, cancel := context.WithTimeout(s.prove(ctx, name), patience)
+	sent, asked, proof := s.clock(), s.leaseClock(), s.proof(name)
+	called, cancel := context.WithTimeout(attach(ctx, proof), patience)
 	defer cancel()
 	var rsp ringpb.BeatResponse
 	err := p.conn.Invoke(called, "/micro.ring.v1.Ring/Beat", &ringpb.BeatRequest{Claim: claim}, &rsp)
+	if err == nil {
+		err = s.believe(&rsp, name, proof)
+	}
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -146,15 +149,26 @@ func (s *Store) say(ctx context.Context, p *peer) time.Duration {
 	return s.unheard(p, sent, refused)
 }
 
-// complain logs why a node does not want to hear of this one, once for each reason: its
-// key, or its clock.
+// believe returns why an answer is not that of the node that was asked.
+func (s *Store) believe(rsp *ringpb.BeatResponse, name, proof string) error {
+	if !s.answered(rsp.GetProof(), proof) {
+		return status.Error(codes.Unauthenticated, "who answers does not have the key of this ring")
+	}
+	if other := rsp.GetClaim().GetSelf().GetName(); other != name {
+		return status.Errorf(codes.Unauthenticated, "it is %s, and not where it says it is", other)
+	}
+	return nil
+}
+
+// complain logs why two nodes do not get on, once for each reason: a key, a clock, or a
+// name.
 func (s *Store) complain(p *peer, err error) {
 	why := status.Convert(err)
 	if why.Code() != codes.Unauthenticated || why.Message() == p.complaint {
 		return
 	}
 	p.complaint = why.Message()
-	s.opts.Log.Warn("a node refuses this one", "node", p.name, "why", p.complaint)
+	s.opts.Log.Warn("a node is refused, or refuses this one", "node", p.name, "why", p.complaint)
 }
 
 // refuses tells whether nobody listens on an address of a machine that is there.

@@ -28,11 +28,37 @@ const skew = time.Minute
 
 // prove adds the proof to a call of a node.
 func (s *Store) prove(ctx context.Context, name string) context.Context {
-	if s.opts.Key == nil {
+	return attach(ctx, s.proof(name))
+}
+
+func attach(ctx context.Context, proof string) context.Context {
+	if proof == "" {
 		return ctx
 	}
+	return grpcmetadata.AppendToOutgoingContext(ctx, proofHeader, proof)
+}
+
+// proof is "" without a key.
+func (s *Store) proof(name string) string {
+	if s.opts.Key == nil {
+		return ""
+	}
 	said := strconv.FormatInt(time.Now().Unix(), 10) + " " + rand.Text()
-	return grpcmetadata.AppendToOutgoingContext(ctx, proofHeader, said+" "+s.sign(said, name))
+	return said + " " + s.sign(said, name)
+}
+
+// answerTo proves to a caller that who answers has the key, too: the HMAC of its proof.
+func (s *Store) answerTo(ctx context.Context) string {
+	if s.opts.Key == nil {
+		return ""
+	}
+	proof, _ := metadata.Get(ctx, proofHeader)
+	return s.sign(proof, "who asked")
+}
+
+// answered tells whether an answer proves that it is one to a proof.
+func (s *Store) answered(answer, proof string) bool {
+	return s.opts.Key == nil || hmac.Equal([]byte(answer), []byte(s.sign(proof, "who asked")))
 }
 
 func (s *Store) sign(said, name string) string {

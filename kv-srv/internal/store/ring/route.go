@@ -143,14 +143,22 @@ func (s *Store) read(ctx context.Context, slot int, r *ringpb.Read) (items *ring
 	return items, err
 }
 
-// readHere reads items that this node may answer for at once, or returns errLeft.
+// readBytes bounds an answer. What is left out of it is asked for one by one.
+const readBytes = 8 * frameBytes
+
+// readHere reads items that this node may answer for at once, or returns errLeft. Of too
+// much it returns the first ones.
 func (s *Store) readHere(r *ringpb.Read) (*ringpb.Items, error) {
-	items := &ringpb.Items{}
+	items, size := &ringpb.Items{}, 0
 	for _, key := range r.GetKeys() {
+		if size > readBytes {
+			break
+		}
 		item, err := s.get(s.ctx, placement.Slot(r.GetNamespace(), key), r.GetNamespace(), key)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
+		size += item.Size()
 		items.Records = append(items.Records, recordOfItem(r.GetNamespace(), item))
 	}
 	return items, nil
@@ -158,12 +166,16 @@ func (s *Store) readHere(r *ringpb.Read) (*ringpb.Items, error) {
 
 // readOwned reads items that this node answers for, and waits until it may.
 func (s *Store) readOwned(ctx context.Context, r *ringpb.Read) (*ringpb.Items, error) {
-	items := &ringpb.Items{}
+	items, size := &ringpb.Items{}, 0
 	for _, key := range r.GetKeys() {
+		if size > readBytes {
+			break
+		}
 		item, err := s.getOwned(ctx, r.GetNamespace(), key)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
+		size += item.Size()
 		items.Records = append(items.Records, recordOfItem(r.GetNamespace(), item))
 	}
 	return items, nil

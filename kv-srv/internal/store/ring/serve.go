@@ -43,6 +43,7 @@ func (h Handler) Beat(ctx context.Context, req *ringpb.BeatRequest, rsp *ringpb.
 		rsp.Granted = true
 	}
 	rsp.Claim = s.claim()
+	rsp.Proof = s.answerTo(ctx)
 	return nil
 }
 
@@ -317,8 +318,21 @@ func (s *Store) found(f *ringpb.Find) *ringpb.Answer {
 	if c.Item.Version == 0 {
 		c.Item = store.Item{Key: f.GetKey(), Version: s.local.Tombstone(f.GetNamespace(), f.GetKey())}
 		c.Gone = true
+	} else {
+		c.Request, c.Answer = s.requestOf(placement.Slot(f.GetNamespace(), f.GetKey()), c)
 	}
 	return &ringpb.Answer{Items: &ringpb.Items{Records: []*ringpb.Record{recordOf(c)}}}
+}
+
+// requestOf returns the request that wrote an item as it is, if it is remembered: who takes
+// the item over must know that it was done.
+func (s *Store) requestOf(slot int, c memory.Copy) (request.Name, request.Answer) {
+	for _, r := range s.local.Requests(slot) {
+		if !c.Gone && r.Answer.Version == c.Item.Version {
+			return request.Name{Sum: r.Sum, Given: true}, r.Answer
+		}
+	}
+	return request.Name{}, request.Answer{}
 }
 
 // takeIn takes from a node that has come back what is later than what is here.
@@ -353,5 +367,16 @@ func (s *Store) takeIn(ctx context.Context, o *ringpb.Offer) error {
 	if len(news) == 0 {
 		return nil
 	}
-	return s.adopt(ctx, v, slot, news...)
+	err = s.adopt(ctx, v, slot, news...)
+	for i := 0; errors.Is(err, store.ErrFull) && i < len(news); i++ {
+		if one := s.adopt(ctx, v, slot, news[i]); errors.Is(one, store.ErrFull) {
+			s.opts.Log.ErrorContext(ctx, "an item of a node that has come back is lost: there is no room for it", "namespace", news[i].Namespace)
+		} else if one != nil {
+			return one
+		}
+		if i == len(news)-1 {
+			return nil
+		}
+	}
+	return err
 }

@@ -201,6 +201,15 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 		return err
 	}
 	defer end()
+	if err := s.fillNow(ctx, v, name, slot); err != nil {
+		return err
+	}
+	s.brought(v, slot, name)
+	return nil
+}
+
+// fillNow is fill in the turn of the slot.
+func (s *Store) fillNow(ctx context.Context, v *view, name string, slot int) (err error) {
 	copies := s.local.Slot(slot)
 	var a *ringpb.Answer
 	for _, part := range parts(v, slot, copies, s.local.Requests(slot)) {
@@ -216,7 +225,6 @@ func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error 
 		}
 	}
 	s.moved.Add(int64(sent))
-	s.brought(v, slot, name)
 	return nil
 }
 
@@ -377,6 +385,9 @@ func (s *Store) offer(ctx context.Context, v *view) {
 			return
 		}
 		copies, owner := s.local.Slot(slot), v.Owner[slot]
+		for i := range copies {
+			copies[i].Request, copies[i].Answer = s.requestOf(slot, copies[i])
+		}
 		end()
 		if owner < 0 {
 			return // nobody answers for anything: in the next view somebody does

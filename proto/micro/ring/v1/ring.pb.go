@@ -596,7 +596,9 @@ type BeatResponse struct {
 	// What the node takes the ring for.
 	Claim *Claim `protobuf:"bytes,1,opt,name=claim,proto3" json:"claim,omitempty"`
 	// The caller has a lease.
-	Granted       bool `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
+	Granted bool `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
+	// Proves that the node has the key of the ring: the HMAC of the proof of the caller.
+	Proof         string `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +645,13 @@ func (x *BeatResponse) GetGranted() bool {
 		return x.Granted
 	}
 	return false
+}
+
+func (x *BeatResponse) GetProof() string {
+	if x != nil {
+		return x.Proof
+	}
+	return ""
 }
 
 // LinkRequest is some calls.
@@ -2717,10 +2726,11 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\x06number\x18\n" +
 	" \x01(\x04R\x06number\"9\n" +
 	"\vBeatRequest\x12*\n" +
-	"\x05claim\x18\x01 \x01(\v2\x14.micro.ring.v1.ClaimR\x05claim\"T\n" +
+	"\x05claim\x18\x01 \x01(\v2\x14.micro.ring.v1.ClaimR\x05claim\"j\n" +
 	"\fBeatResponse\x12*\n" +
 	"\x05claim\x18\x01 \x01(\v2\x14.micro.ring.v1.ClaimR\x05claim\x12\x18\n" +
-	"\agranted\x18\x02 \x01(\bR\agranted\"8\n" +
+	"\agranted\x18\x02 \x01(\bR\agranted\x12\x14\n" +
+	"\x05proof\x18\x03 \x01(\tR\x05proof\"8\n" +
 	"\vLinkRequest\x12)\n" +
 	"\x05calls\x18\x01 \x03(\v2\x13.micro.ring.v1.CallR\x05calls\"?\n" +
 	"\fLinkResponse\x12/\n" +
