@@ -66,11 +66,7 @@ func ringed(v *setting.Values) bool { return v.String(peersVar) != "" }
 
 // openRing makes this process a node of the ring.
 func openRing(h *host.Host, o memory.Options, replicas int) (*ring.Store, error) {
-	key := ringKey(h.Settings)
-	address := h.Settings.Address(ringVar)
-	if h.Settings.Err() != nil {
-		return nil, errors.New("its settings are wrong")
-	}
+	key, address := ringKey(h.Settings), h.Settings.Address(ringVar) // readPlan has checked them
 	log := h.Log.With(slog.String("store", "ring"))
 	node := &ringNode{host: h, replicas: replicas, key: key, bind: address, log: log}
 	node.store = ring.Open(ring.Options{Replicas: replicas, Memory: o, Key: key, Log: log, Dial: dialer(h.Secure())})

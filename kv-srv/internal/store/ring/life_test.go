@@ -21,7 +21,9 @@ func TestNoneLeft(t *testing.T) {
 	ended := make(chan error, len(all))
 	for _, n := range all {
 		started := make(chan struct{}, 16)
-		go func() { ended <- n.Watch(t.Context(), ns, "", 0, func(store.Event) error { started <- struct{}{}; return nil }) }()
+		go func() {
+			ended <- n.Watch(t.Context(), ns, "", 0, func(store.Event) error { started <- struct{}{}; return nil })
+		}()
 		<-started
 	}
 	for _, n := range all {
