@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -192,9 +193,7 @@ func TestWatchFromBefore(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan func(*watch), 1)
 	go func() {
 		more, last := write(t, all[1], stop)
-		for version, key := range more {
-			want[version] = key
-		}
+		maps.Copy(want, more)
 		done <- func(w *watch) { w.sees(t, want, last) }
 	}()
 	early := follow(t, all[0], from, func() {})
