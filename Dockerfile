@@ -29,7 +29,8 @@ ARG SERVICE=platform
 COPY --from=build /out/${SERVICE} /service
 ENV PLATFORM_DATA=/data \
     CONSOLE_ADDRESS=:8080 \
-    KV_ADDRESS=:8106
+    KV_ADDRESS=:8106 \
+    KV_RING_ADDRESS=:7946
 USER 65532:65532
 VOLUME /data
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/service", "health"]

@@ -47,7 +47,7 @@ up: ## Build images, run a container of each service, and wait until all are rea
 	@$(DOCKER_COMPOSE) ps
 
 down: ## Remove the containers of make up; their data stays (docker-compose down -v removes it, too).
-	$(DOCKER_COMPOSE) --profile backends down
+	$(DOCKER_COMPOSE) --profile backends --profile ring down
 
 # The race detector needs a C compiler; without one, Go sets CGO_ENABLED to 0.
 test: ## Test on embedded defaults, with the race detector where there is a C compiler.

@@ -37,11 +37,16 @@ type Call struct {
 	// Headers are the caller's.
 	Headers Headers
 
-	// Start is when the chain has begun to serve the call.
+	// Start is when the chain has begun to serve the call: now, where it is zero before. Took
+	// is how long that has taken, once it has ended.
 	Start time.Time
+	Took  time.Duration
 
 	reply, trailer http.Header
 	send           func() error
+
+	bounds []Bound // that have no call yet
+	made   int     // of them, the last time
 }
 
 // Headers are those of a request, as its transport has them. Binary values, of names

@@ -25,15 +25,16 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
-			c.Start = time.Now()
+			if c.Start.IsZero() {
+				c.Start = time.Now()
+			}
 			var first *firstMessage
 			if st, ok := rsp.(server.Stream); ok {
 				first = &firstMessage{Stream: st}
 				rsp = first
 			}
 			err := next(ctx, req, rsp)
-			took := time.Since(c.Start)
-			level := levelOf(err, !c.Stream && took >= slow)
+			level := levelOf(err, !c.Stream && c.Took >= slow)
 			if err == nil && !log.Enabled(ctx, level) {
 				return nil
 			}
@@ -50,7 +51,7 @@ func access(log *slog.Logger, slow time.Duration, find *resource.Finder) server.
 				if first != nil && first.msg != nil {
 					msg = first.msg
 				}
-				log.LogAttrs(ctx, level, "call", attrs(c, e, took, id, touched(find, msg))...)
+				log.LogAttrs(ctx, level, "call", attrs(c, e, id, touched(find, msg))...)
 			}
 			if told == nil {
 				return nil
@@ -72,10 +73,10 @@ func levelOf(err error, slow bool) slog.Level {
 	}
 }
 
-func attrs(c *call.Call, e *rpcerr.Error, took time.Duration, id string, names []resource.Resource) []slog.Attr {
+func attrs(c *call.Call, e *rpcerr.Error, id string, names []resource.Resource) []slog.Attr {
 	all := []slog.Attr{
 		slog.String("endpoint", c.Endpoint), slog.String("protocol", c.Protocol), slog.String("peer", c.Peer),
-		slog.Duration("took", took),
+		slog.Duration("took", c.Took),
 	}
 	if identity := c.Identity(); identity != "" {
 		all = append(all, slog.String("identity", identity))

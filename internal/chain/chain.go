@@ -30,10 +30,11 @@ type Config struct {
 	// message of a stream (what it puts into the context is lost there). nil: all may.
 	Authorize func(ctx context.Context, c *call.Call, touched []resource.Resource) (context.Context, error)
 
-	MaxCalls   int           // unary calls at once
-	MaxStreams int           // streams at once
-	Timeout    time.Duration // of a unary call without a deadline
-	Slow       time.Duration // a unary call that takes longer is logged
+	MaxCalls   int                        // unary calls at once
+	MaxStreams int                        // streams at once
+	Vital      func(endpoint string) bool // calls that neither bound refuses; nil: none
+	Timeout    time.Duration              // of a unary call without a deadline
+	Slow       time.Duration              // a unary call that takes longer is logged
 }
 
 // New returns the wrappers, the first outermost. They expect a call.Call in the
@@ -41,11 +42,14 @@ type Config struct {
 // it see a panic as an error.
 func New(c Config) []server.HandlerWrapper {
 	find := &resource.Finder{}
+	if c.Vital == nil {
+		c.Vital = func(string) bool { return false }
+	}
 	return []server.HandlerWrapper{
 		span(c.Tracer, c.Propagator),
 		access(c.Log, c.Slow, find),
 		measure(c.Metrics),
-		limit(c.MaxCalls, c.MaxStreams),
+		limit(c.MaxCalls, c.MaxStreams, c.Vital),
 		recovery(c.Log),
 		authorize(c.Authorize, find),
 		deadline(c.Timeout),

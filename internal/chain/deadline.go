@@ -13,6 +13,7 @@ import (
 // deadline bounds a unary call whose caller did not, and does not begin one that is
 // over.
 func deadline(timeout time.Duration) server.HandlerWrapper {
+	ended := call.NewEnded()
 	return func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			if err := ctx.Err(); err != nil {
@@ -22,8 +23,8 @@ func deadline(timeout time.Duration) server.HandlerWrapper {
 			if end, ok := ctx.Deadline(); ok || c.Stream {
 				return late(end, next(ctx, req, rsp))
 			}
-			b := &bounded{Context: ctx, end: c.Start.Add(timeout)}
-			defer b.release()
+			b := c.Bound(ctx, c.Start.Add(timeout))
+			defer b.Release(ended)
 			return next(b, req, rsp)
 		}
 	}

@@ -156,3 +156,15 @@ func TestRecovery(t *testing.T) {
 		})
 	}
 }
+
+// TestVital: what is vital is served however much else there is.
+func TestVital(t *testing.T) {
+	h := wrap(chain.New(with(t, func(c *chain.Config) {
+		c.MaxCalls, c.MaxStreams = 0, 0
+		c.Vital = func(endpoint string) bool { return endpoint == "KV.Get" }
+	})), fails(nil))
+	if err := unary(t.Context(), h, call.HTTP{}); err != nil {
+		t.Errorf("a vital call: %v", err)
+	}
+	wantError(t, stream(t.Context(), h, "a"), codes.ResourceExhausted, "too_many_streams")
+}

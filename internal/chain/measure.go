@@ -2,7 +2,6 @@ package chain
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +19,6 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
-
-	mu    sync.Mutex // of who replaces found
-	found atomic.Pointer[map[endpointProtocol]*series]
 }
 
 // NewMetrics registers the metrics.
@@ -47,10 +43,10 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 	return m, nil
 }
 
-type endpointProtocol struct{ endpoint, protocol string }
-
 // series are the metrics of one endpoint over one protocol, found once.
 type series struct {
+	endpoint, protocol string
+
 	ok       prometheus.Counter
 	count    func(codes.Code) prometheus.Counter // finds one
 	failures [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
@@ -71,44 +67,72 @@ func (s *series) failed(code codes.Code) prometheus.Counter {
 	return c
 }
 
-func (m *Metrics) of(c *call.Call) *series {
-	key := endpointProtocol{c.Endpoint, c.Protocol}
-	if all := m.found.Load(); all != nil && (*all)[key] != nil {
-		return (*all)[key]
-	}
-	return m.find(c, key)
+// known are the series that one handler was asked for: one for each protocol. They are
+// found without a hash, which is most of what they cost.
+type known struct {
+	metrics *Metrics
+	mu      sync.Mutex // of who replaces all
+	all     atomic.Pointer[[]*series]
 }
 
-// find finds what was not asked for before. There are few, so each is added to a copy.
-func (m *Metrics) find(c *call.Call, key endpointProtocol) *series {
-	s := &series{
-		duration: m.duration.WithLabelValues(c.Endpoint, c.Protocol),
-		inFlight: m.inFlight.WithLabelValues(c.Endpoint, c.Protocol),
-		ok:       m.requests.WithLabelValues(c.Endpoint, c.Protocol, rpcerr.Name(codes.OK)),
-		count: func(code codes.Code) prometheus.Counter {
-			return m.requests.WithLabelValues(key.endpoint, key.protocol, rpcerr.Name(code))
-		},
+func (k *known) of(c *call.Call) *series {
+	if s := k.find(c); s != nil {
+		return s
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := map[endpointProtocol]*series{key: s}
-	if before := m.found.Load(); before != nil {
-		maps.Copy(all, *before)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.find(c); s != nil {
+		return s
 	}
-	m.found.Store(&all)
+	s := k.metrics.series(c.Endpoint, c.Protocol)
+	all := []*series{s}
+	if before := k.all.Load(); before != nil {
+		all = append(all, *before...)
+	}
+	k.all.Store(&all)
 	return s
 }
 
+// find returns nil for what was not asked for before.
+func (k *known) find(c *call.Call) *series {
+	all := k.all.Load()
+	if all == nil {
+		return nil
+	}
+	for _, s := range *all {
+		if s.protocol == c.Protocol && s.endpoint == c.Endpoint {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *Metrics) series(endpoint, protocol string) *series {
+	return &series{
+		endpoint: endpoint,
+		protocol: protocol,
+		duration: m.duration.WithLabelValues(endpoint, protocol),
+		inFlight: m.inFlight.WithLabelValues(endpoint, protocol),
+		ok:       m.requests.WithLabelValues(endpoint, protocol, rpcerr.Name(codes.OK)),
+		count: func(code codes.Code) prometheus.Counter {
+			return m.requests.WithLabelValues(endpoint, protocol, rpcerr.Name(code))
+		},
+	}
+}
+
+// measure counts calls, and tells those outside of it how long they took.
 func measure(m *Metrics) server.HandlerWrapper {
 	return func(next server.HandlerFunc) server.HandlerFunc {
+		k := &known{metrics: m}
 		return func(ctx context.Context, req server.Request, rsp any) error {
 			c := call.FromContext(ctx)
-			s := m.of(c)
+			s := k.of(c)
 			s.inFlight.Inc()
 			err := next(ctx, req, rsp)
 			s.inFlight.Dec()
+			c.Took = time.Since(c.Start)
 			if !c.Stream {
-				s.duration.Observe(time.Since(c.Start).Seconds())
+				s.duration.Observe(c.Took.Seconds())
 			}
 			if err == nil {
 				s.ok.Inc()

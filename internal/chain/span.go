@@ -57,9 +57,11 @@ func serverFault(c codes.Code) bool {
 // traced spares the calls that bring no trace the search for one.
 func traced(h call.Headers) bool {
 	if all, ok := h.(call.HTTP); ok { // often empty, and without a closure, which is an allocation
-		for name := range all {
-			if ofTrace(name) {
-				return true
+		if len(all) > 0 { // else to range over it costs more than all that is around it
+			for name := range all {
+				if ofTrace(name) {
+					return true
+				}
 			}
 		}
 		return false

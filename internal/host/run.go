@@ -222,7 +222,7 @@ func (h *Host) open(p Process) error {
 	conf.Name, conf.Version, conf.Registry, conf.Log = h.Name, buildinfo.Version(), h.Registry, h.Log
 	conf.Wrappers = chain.New(chain.Config{
 		Log: h.Log, Metrics: measured, Tracer: tracer, Propagator: tracing.Propagator(),
-		MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Timeout: h.conf.timeout, Slow: h.conf.slow,
+		MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Vital: h.isVital, Timeout: h.conf.timeout, Slow: h.conf.slow,
 	})
 	conf.Ready, conf.Refused, conf.Failed = h.ready.err, refused, failed
 	if secure != nil {

@@ -71,6 +71,7 @@ type Host struct {
 	dataDir  string // once somebody asked for it
 	backups  []backedUp
 	doors    []door
+	vital    []string // endpoints
 }
 
 // Server is what generated Register functions take.
@@ -78,6 +79,12 @@ func (h *Host) Server() server.Server { return h.port }
 
 // Direct spares calls of some unary methods reflection: see port.Direct.
 func (h *Host) Direct(methods port.Methods) { h.port.Direct(methods) }
+
+// Vital has calls of some endpoints served however many others there are: those without
+// which instances of the service would take each other for lost. It is for Start alone.
+func (h *Host) Vital(endpoints ...string) { h.vital = append(h.vital, endpoints...) }
+
+func (h *Host) isVital(endpoint string) bool { return slices.Contains(h.vital, endpoint) }
 
 // Client calls other services.
 func (h *Host) Client() client.Client { return h.client }

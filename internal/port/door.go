@@ -143,7 +143,9 @@ type Visitor struct {
 	conn     net.Conn
 	peer     string
 	calls    map[string]*errand // by endpoint
+	latest   *errand            // nil: there was no call
 
+	ended  time.Time // when the latest call did; zero: the caller was heard or told something since
 	waits  bool      // for the first byte of a message
 	due    time.Time // when the message must have arrived; zero: it has not begun
 	linger bool
@@ -166,6 +168,7 @@ func (v *Visitor) Linger() { v.linger = true }
 
 // Read implements io.Reader. It fails once the server stops.
 func (v *Visitor) Read(b []byte) (int, error) {
+	v.ended = time.Time{}
 	end := v.due
 	switch {
 	case v.waits:
@@ -188,7 +191,10 @@ func (v *Visitor) dismiss() { _ = v.conn.SetReadDeadline(time.Unix(1, 0)) } // f
 
 // Write implements io.Writer. It fails where the caller does not take b in time
 // (Config.WriteTimeout).
-func (v *Visitor) Write(b []byte) (int, error) { return v.conn.Write(b) }
+func (v *Visitor) Write(b []byte) (int, error) {
+	v.ended = time.Time{}
+	return v.conn.Write(b)
+}
 
 // errand is what all calls of one method by one visitor have in common.
 type errand struct {
@@ -198,20 +204,37 @@ type errand struct {
 	asked  request
 }
 
-// Call makes a unary call and fills rsp.
+// Call makes a unary call and fills rsp. One that follows another, with no read or write
+// between, begins when that has ended: to ask the clock costs a part of the call.
 func (v *Visitor) Call(endpoint string, req, rsp proto.Message) error {
-	at := v.calls[endpoint]
-	if at == nil {
-		m, err := v.server.unaryMethod(endpoint, req, rsp)
-		if err != nil {
+	at := v.latest
+	if at == nil || at.method.endpoint != endpoint { // most calls are as the one before
+		var err error
+		if at, err = v.find(endpoint, req, rsp); err != nil {
 			return err
 		}
-		at = v.errand(m)
-		v.calls[endpoint] = at
+		v.latest = at
 	}
 	at.asked.body = req
 	at.call.SetReplies(nil, nil)
-	return at.method.run(at.ctx, &at.asked, rsp)
+	at.call.Start = v.ended
+	err := at.method.run(at.ctx, &at.asked, rsp)
+	v.ended = at.call.Start.Add(at.call.Took)
+	return err
+}
+
+// find returns what calls of an endpoint have in common.
+func (v *Visitor) find(endpoint string, req, rsp proto.Message) (*errand, error) {
+	if at := v.calls[endpoint]; at != nil {
+		return at, nil
+	}
+	m, err := v.server.unaryMethod(endpoint, req, rsp)
+	if err != nil {
+		return nil, err
+	}
+	at := v.errand(m)
+	v.calls[endpoint] = at
+	return at, nil
 }
 
 func (v *Visitor) errand(m *method) *errand {

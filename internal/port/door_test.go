@@ -131,6 +131,60 @@ func TestDoor(t *testing.T) {
 	}
 }
 
+// TestDoorTime: a call begins when the one before has ended, if nothing was read or written
+// between.
+func TestDoorTime(t *testing.T) {
+	c := config()
+	var begun []time.Time
+	const took = time.Hour
+	c.Wrappers = append(c.Wrappers, func(next server.HandlerFunc) server.HandlerFunc {
+		return func(ctx context.Context, req server.Request, rsp any) error {
+			of := call.FromContext(ctx)
+			if begun = append(begun, of.Start); of.Start.IsZero() {
+				of.Start = time.Unix(1, 0)
+			}
+			of.Took = took
+			return next(ctx, req, rsp)
+		}
+	})
+	pairs := func(v *port.Visitor) { // of calls, one pair for each byte
+		for b := make([]byte, 1); ; {
+			if _, err := v.Read(b); err != nil {
+				return
+			}
+			for range 2 {
+				if err := v.Call("Echo.Call", &echopb.CallRequest{}, &echopb.CallResponse{}); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := v.Write(b); err != nil {
+				return
+			}
+		}
+	}
+	s := serve(t, c, with(&echo.Handler{}), withDoor(port.Door{Protocol: "lines", Address: "127.0.0.1:0", Serve: pairs}))
+	conn, err := net.Dial("tcp", s.DoorAddr("lines").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := conn.Write([]byte("a")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := time.Unix(1, 0).Add(took)
+	if diff := cmp.Diff([]time.Time{{}, after, {}, after}, begun); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestDoorPanics: a protocol that panics loses that connection.
 func TestDoorPanics(t *testing.T) {
 	s := serve(t, config(), with(&echo.Handler{}), withDoor(port.Door{Protocol: "lines", Address: "127.0.0.1:0", Serve: lines}))

@@ -52,16 +52,11 @@ func readPlan(v *setting.Values) []place {
 	if ringed(v) {
 		checkRing(v, plan)
 	}
-	if v.Err() != nil {
-		return nil
-	}
 	return plan
 }
 
-// checkRing wants one memory: for all that is in memory, and what a node needs to know.
+// checkRing wants one memory: for all that is in memory.
 func checkRing(v *setting.Values, plan []place) {
-	v.Address(ringVar)
-	ringKey(v)
 	rings := 0
 	for _, p := range plan {
 		if p.url.Scheme == "memory" {

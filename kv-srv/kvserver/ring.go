@@ -64,15 +64,23 @@ func ringSettings() []setting.Setting {
 // ringed tells whether memory: is a ring.
 func ringed(v *setting.Values) bool { return v.String(peersVar) != "" }
 
+// errSettings: other settings are wrong, which they tell of themselves.
+var errSettings = errors.New("the settings of the ring are wrong")
+
 // openRing makes this process a node of the ring.
 func openRing(h *host.Host, o memory.Options, replicas int) (*ring.Store, error) {
-	key, address := ringKey(h.Settings), h.Settings.Address(ringVar) // readPlan has checked them
+	key := ringKey(h.Settings)
+	address := h.Settings.Address(ringVar)
+	if h.Settings.Err() != nil {
+		return nil, errSettings
+	}
 	log := h.Log.With(slog.String("store", "ring"))
 	node := &ringNode{host: h, replicas: replicas, key: key, bind: address, log: log}
 	node.store = ring.Open(ring.Options{Replicas: replicas, Memory: o, Key: key, Log: log, Dial: dialer(h.Secure())})
 	if err := ringpb.RegisterRingHandler(h.Server(), node.store.Handler()); err != nil {
 		return nil, &startError{errors.Join(err, node.store.Close())}
 	}
+	h.Vital("Ring.Beat", "Ring.Link", "Ring.Feed")
 	h.OnListen(node.start)
 	h.OnDrain(node.leave)
 	return node.store, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -147,6 +148,23 @@ func dialKV(c *grpc.ClientConn) items {
 			return nil
 		},
 		close: c.Close,
+	}
+}
+
+// spread does one call after the other by the next of all.
+func spread(all []items) items {
+	var n atomic.Uint64
+	next := func() items { return all[n.Add(1)%uint64(len(all))] }
+	return items{
+		get: func(ctx context.Context, key string) error { return next().get(ctx, key) },
+		put: func(ctx context.Context, key string) error { return next().put(ctx, key) },
+		close: func() error {
+			var errs []error
+			for _, one := range all {
+				errs = append(errs, one.close())
+			}
+			return errors.Join(errs...)
+		},
 	}
 }
 

@@ -83,6 +83,12 @@ func (o options) run(ctx context.Context, serve string) error {
 	if err := o.onRESP(ctx, is); err != nil {
 		return err
 	}
+	if err := o.onRing(ctx, is); err != nil {
+		return err
+	}
+	if err := o.perItem(ctx, is); err != nil {
+		return err
+	}
 	if err := o.onPages(ctx, is); err != nil {
 		return err
 	}

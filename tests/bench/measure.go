@@ -55,22 +55,51 @@ func (m measurement) measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer peer.close()
-	var ratios, a, b []float64
-	var cpuA, cpuB []time.Duration
+	found, err := m.pairs(ctx, o, ours, peer)
+	if err != nil {
+		return err
+	}
+	found.print(m.name, m.callers)
+	cpuA, cpuB := found.medians(func(r run) time.Duration { return r.cpu })
+	fmt.Printf("  %8.1f %8s\n", micros(cpuA), m.peer.worked(cpuB))
+	return nil
+}
+
+// pairs are runs in turn.
+type pairs struct{ ours, peer []run }
+
+// pairs runs ours and peer as often as the flags say.
+func (m measurement) pairs(ctx context.Context, o options, ours, peer *connected) (pairs, error) {
+	var all pairs
 	for i := range o.pairs + 1 {
 		x, y, err := m.pair(ctx, ours, peer, o.length, i%2 == 0)
 		if err != nil {
-			return err
+			return pairs{}, err
 		}
-		if i == 0 {
-			continue // the first pair warms up
+		if i > 0 { // the first pair warms up
+			all.ours, all.peer = append(all.ours, x), append(all.peer, y)
 		}
-		ratios, a, b = append(ratios, x.rate/y.rate), append(a, x.rate), append(b, y.rate)
-		cpuA, cpuB = append(cpuA, x.cpu), append(cpuB, y.cpu)
 	}
-	printPairs(m.name, m.callers, ratios, median(a), median(b))
-	fmt.Printf("  %8.1f %8s\n", micros(median(cpuA)), m.peer.worked(median(cpuB)))
-	return nil
+	return all, nil
+}
+
+// print prints the columns that all pairs have.
+func (p pairs) print(name string, callers int) {
+	var ratios, ours, peer []float64
+	for i, x := range p.ours {
+		y := p.peer[i]
+		ratios, ours, peer = append(ratios, x.rate/y.rate), append(ours, x.rate), append(peer, y.rate)
+	}
+	printPairs(name, callers, ratios, median(ours), median(peer))
+}
+
+// medians are those of one figure.
+func (p pairs) medians(of func(run) time.Duration) (ours, peer time.Duration) {
+	var a, b []time.Duration
+	for i, x := range p.ours {
+		a, b = append(a, of(x)), append(b, of(p.peer[i]))
+	}
+	return median(a), median(b)
 }
 
 // printPairs prints the columns that all pairs have.
@@ -118,9 +147,15 @@ func (c *connected) once(ctx context.Context, callers, each int, length time.Dur
 	return run{float64(messages) / took.Seconds(), (after - before) / time.Duration(messages), median(lasted)}, err
 }
 
+// working is a server, of one process or several, whose time is known.
+type working interface {
+	cpu() (time.Duration, error)
+	stop()
+}
+
 // connected is a server and a way to call it.
 type connected struct {
-	process *process
+	process working
 	call    caller
 	hangUp  func()
 }

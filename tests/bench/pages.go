@@ -37,7 +37,7 @@ func (o options) onPages(ctx context.Context, is wanted) error {
 	}
 	defer p.stop()
 	kv := kvclient.New(client.NewClient(), kvclient.WithAddress(p.kv))
-	if err := fill(ctx, kv, 100_000); err != nil {
+	if err := fill(ctx, kv, "orders/", 0, 100_000); err != nil {
 		return err
 	}
 	if is("page", 1) {
@@ -85,11 +85,12 @@ func (p *served) stop() {
 	_ = p.Wait()                       // as above
 }
 
-func fill(ctx context.Context, kv *kvclient.Client, n int) error {
-	for i := 0; i < n; i += 1000 {
+// fill puts items of 100 bytes under a prefix and six digits, by thousands.
+func fill(ctx context.Context, kv *kvclient.Client, prefix string, from, to int) error {
+	for i := from; i < to; i += 1000 {
 		var writes []kvclient.Write
 		for j := i; j < i+1000; j++ {
-			writes = append(writes, kvclient.Write{Key: fmt.Sprintf("orders/%06d", j), Value: make([]byte, 100)})
+			writes = append(writes, kvclient.Write{Key: fmt.Sprintf("%s%06d", prefix, j), Value: make([]byte, 100)})
 		}
 		if _, err := kv.BatchPut(ctx, writes); err != nil {
 			return err

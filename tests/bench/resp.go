@@ -90,8 +90,7 @@ func (p *process) at() string { return p.address }
 
 // measure runs both in turn and prints what measurement.measure does.
 func (c commands) measure(ctx context.Context, o options, ours, peer worker) error {
-	var ratios, a, b []float64
-	var cpuA, cpuB []time.Duration
+	var all pairs
 	for i := range o.pairs + 1 {
 		order := []worker{ours, peer}
 		if i%2 == 1 {
@@ -107,12 +106,11 @@ func (c commands) measure(ctx context.Context, o options, ours, peer worker) err
 		if i == 0 {
 			continue // the first pair warms up
 		}
-		x, y := found[ours], found[peer]
-		ratios, a, b = append(ratios, x.rate/y.rate), append(a, x.rate), append(b, y.rate)
-		cpuA, cpuB = append(cpuA, x.cpu), append(cpuB, y.cpu)
+		all.ours, all.peer = append(all.ours, found[ours]), append(all.peer, found[peer])
 	}
-	printPairs(c.name(), respCallers, ratios, median(a), median(b))
-	fmt.Printf("  %8.1f %8.1f\n", micros(median(cpuA)), micros(median(cpuB)))
+	all.print(c.name(), respCallers)
+	cpuA, cpuB := all.medians(func(r run) time.Duration { return r.cpu })
+	fmt.Printf("  %8.1f %8.1f\n", micros(cpuA), micros(cpuB))
 	return nil
 }
 
@@ -154,12 +152,8 @@ type redisServer struct {
 
 // startRedis starts Redis in a folder.
 func startRedis(ctx context.Context, folder string) (*redisServer, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := freePort(ctx) // Redis takes no port 0
 	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil { // Redis takes no port 0
 		return nil, err
 	}
 	_, port, err := net.SplitHostPort(address)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -69,14 +70,25 @@ func (p *process) cpu() (time.Duration, error) {
 	if p.cmd == nil {
 		return 0, nil
 	}
-	if _, err := io.WriteString(p.in, "\n"); err != nil {
-		return 0, err
-	}
-	line, err := p.line()
+	line, err := p.ask("")
 	if err != nil {
 		return 0, err
 	}
 	return time.ParseDuration(line)
+}
+
+// collect has the server give back what memory it does not use.
+func (p *process) collect() error {
+	_, err := p.ask(collectNow)
+	return err
+}
+
+// ask sends a line and returns the answer.
+func (p *process) ask(question string) (string, error) {
+	if _, err := io.WriteString(p.in, question+"\n"); err != nil {
+		return "", err
+	}
+	return p.line()
 }
 
 func (p *process) stop() {
@@ -87,14 +99,21 @@ func (p *process) stop() {
 	_ = p.cmd.Wait() // it has no result
 }
 
+// collectNow is a line of input of a server.
+const collectNow = "collect"
+
 // beServer serves until its standard input ends, with TLS if keys is a folder. To each
-// line of input it answers with the time that it has worked.
+// line of input it answers with the time that it has worked; before, it collects garbage
+// if that is what the line says.
 func beServer(ctx context.Context, name, keys string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		defer cancel()
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			if in.Text() == collectNow {
+				debug.FreeOSMemory()
+			}
 			var u syscall.Rusage
 			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails for others alone
 			fmt.Println(time.Duration(u.Utime.Nano() + u.Stime.Nano()))
@@ -104,11 +123,15 @@ func beServer(ctx context.Context, name, keys string) error {
 	if err != nil {
 		return err
 	}
-	switch name, store, _ := strings.Cut(name, "="); name {
+	switch name, where, _ := strings.Cut(name, "="); name {
 	case "echo":
 		return serveHosted(ctx, echo.Service(&echo.Handler{}), keys, "")
 	case "kv":
-		return serveHosted(ctx, kvserver.Service(), keys, store)
+		return serveHosted(ctx, kvserver.Service(), keys, where)
+	case "first":
+		return serveNode(ctx, where, where)
+	case "node":
+		return serveNode(ctx, "127.0.0.1:0", where)
 	case "resp":
 		return serveRESP(ctx)
 	case "port":
@@ -137,6 +160,12 @@ func serveHosted(ctx context.Context, s host.Service, keys, store string) error 
 func serveRESP(ctx context.Context) error {
 	return hosted(ctx, map[string]string{"KV_ADDRESS": "127.0.0.1:0", "KV_RESP": "127.0.0.1:0"}, kvserver.Service(),
 		func(r host.Running) string { return r.Doors[call.RESP] })
+}
+
+// serveNode is kv as a node of a ring, which it finds by the gossip of the first node.
+func serveNode(ctx context.Context, gossip, first string) error {
+	return hosted(ctx, map[string]string{"KV_ADDRESS": "127.0.0.1:0", "KV_PEERS": first, "KV_RING_ADDRESS": gossip}, kvserver.Service(),
+		func(r host.Running) string { return r.Address })
 }
 
 // hosted runs a service and prints one of its addresses.

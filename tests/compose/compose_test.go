@@ -40,7 +40,7 @@ func TestCompose(t *testing.T) {
 	}{
 		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside}, {"console", testConsole},
 		{"kill", testKill}, {"stop", testStop}, {"backup", testBackup}, {"alone", testAlone}, {"mutual TLS", testMutual},
-		{"backends", testBackends}, {"etcd", testEtcd}, {"down", testDown},
+		{"backends", testBackends}, {"etcd", testEtcd}, {"ring", testRing}, {"down", testDown},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			s := *s
@@ -229,20 +229,30 @@ func testBackends(s *site) {
 func testDown(s *site) {
 	s.run("make", "up")
 	s.run("make", "down")
-	label := "label=com.docker.compose.project=" + s.project
-	left := func(args ...string) []string { return s.lines("docker", append(args, "-q", "--filter", label)...) }
-	if containers, networks := left("ps", "-a"), left("network", "ls"); len(containers)+len(networks) > 0 {
-		s.t.Errorf("containers %v and networks %v are left", containers, networks)
-	}
-	if got, want := left("volume", "ls"), s.project+"_kv"; !slices.Contains(got, want) {
+	s.noneLeft()
+	if got, want := s.left("volume", "ls"), s.project+"_kv"; !slices.Contains(got, want) {
 		s.t.Errorf("got volumes %v, want %s among them", got, want)
 	}
 	s.run("docker-compose", "down", "-v")
-	if got := left("volume", "ls"); len(got) > 0 {
+	if got := s.left("volume", "ls"); len(got) > 0 {
 		s.t.Errorf("with -v volumes %v are left", got)
 	}
 	if conn, err := net.DialTimeout("tcp", address, patience); err == nil {
 		_ = conn.Close()
 		s.t.Errorf("%s still answers", address)
 	}
+}
+
+// noneLeft looks for containers and networks of the project.
+func (s *site) noneLeft() {
+	s.t.Helper()
+	if containers, networks := s.left("ps", "-a"), s.left("network", "ls"); len(containers)+len(networks) > 0 {
+		s.t.Errorf("containers %v and networks %v are left", containers, networks)
+	}
+}
+
+// left is what a command of docker lists of the project.
+func (s *site) left(args ...string) []string {
+	s.t.Helper()
+	return s.lines("docker", append(args, "-q", "--filter", "label=com.docker.compose.project="+s.project)...)
 }

@@ -27,7 +27,7 @@ type site struct {
 func clone(t *testing.T) *site {
 	t.Helper()
 	if os.Getenv("COMPOSE") == "" {
-		t.Skip("needs Docker, and takes port 8106 of this machine: make test-compose")
+		t.Skip("needs Docker, and takes ports of this machine: make test-compose")
 	}
 	s := &site{t, filepath.Join(t.TempDir(), "platform"), "platformtest" + strconv.Itoa(os.Getpid())}
 	s.command("../..", "git", "clone", "-q", ".", s.dir)

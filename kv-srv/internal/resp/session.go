@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -18,6 +19,9 @@ type session struct {
 	out    reply
 	id     int64
 	over   bool
+
+	latest *command // nil: there was none
+	word   []byte   // that it was called by
 
 	namespace string
 	name      string // that the caller has given itself
@@ -57,7 +61,7 @@ func (t *session) flush() error {
 }
 
 func (t *session) do(args [][]byte) {
-	c := t.server.find(args[0])
+	c := t.find(args[0])
 	switch {
 	case c == nil:
 		t.unknown(args)
@@ -68,6 +72,18 @@ func (t *session) do(args [][]byte) {
 	default:
 		c.run(t, args)
 	}
+}
+
+// find returns nil for a name that is not there. Most callers send the same again and again.
+func (t *session) find(word []byte) *command {
+	if t.latest == nil || !bytes.Equal(word, t.word) {
+		t.latest = t.server.find(word)
+		if t.latest == nil {
+			return nil
+		}
+		t.word = append(t.word[:0], word...)
+	}
+	return t.latest
 }
 
 // unknown says what Redis says.

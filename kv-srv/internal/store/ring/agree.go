@@ -76,7 +76,7 @@ func (s *Store) absorb(c *ringpb.Claim) *peer {
 	p.claimed, p.moving, p.provided = c.GetView(), c.GetMoving(), c.GetProvided()
 	for _, e := range c.GetExcluded() {
 		if e.GetName() == s.self.name && e.GetSequence() >= s.self.seq {
-			s.refused(p, c)
+			s.refused(p, c, e.GetSequence())
 		}
 	}
 	if p.out() {
@@ -138,7 +138,12 @@ func (s *Store) learn(m member) *peer {
 // not joined where this one agreed to it. So it is with parts of a ring that did not hear
 // of each other, and with nodes that each began alone.
 func (s *Store) foreign(m member, out bool) bool {
-	return m.answers() && s.self.answers() && (out || s.view.Load().find(m.name) < 0)
+	if !m.answers() || !s.self.answers() {
+		return false
+	}
+	v := s.view.Load()
+	i := v.find(m.name)
+	return out || i < 0 || v.members[i].birth != m.birth
 }
 
 // never stands for the version at which nodes parted that have no write in common.
@@ -169,7 +174,10 @@ func (s *Store) exclude(p *peer, why, by string) {
 
 // refused is what a node does that another one has left out: it joins anew, unless it has
 // left that one out as well, and is on the larger side. It does so less and less often.
-func (s *Store) refused(by *peer, c *ringpb.Claim) {
+//
+// It is out as of a sequence, which may be that of an earlier process whose clock was
+// ahead.
+func (s *Store) refused(by *peer, c *ringpb.Claim, out uint64) {
 	now := s.clock()
 	if by.out() && !s.lighter(c) || now < s.retry {
 		return
@@ -178,7 +186,9 @@ func (s *Store) refused(by *peer, c *ringpb.Claim) {
 		for _, p := range s.peers {
 			p.excluded, p.failing, p.refusing = 0, 0, 0
 		}
+		clear(s.strangers)
 	}
+	s.self.seq = max(s.self.seq, out)
 	s.rejoin()
 	if by.parted == never {
 		s.rejoined = never
@@ -216,10 +226,19 @@ func (s *Store) rejoin() {
 	s.partWatches()
 }
 
-// become changes what this node does.
+// become changes what this node does. Before it says that it answers for nothing, it
+// does not: who hears of that takes its place at once.
 func (s *Store) become(state ringpb.State) {
 	s.self.state = state
 	s.self.seq++
+	if s.self.answers() {
+		return
+	}
+	v := s.view.Load()
+	s.gate.Lock()
+	v.revoked = true
+	v.leased.Store(0)
+	s.gate.Unlock()
 }
 
 // act draws the conclusions from what is known now.
@@ -239,23 +258,45 @@ func (s *Store) act() {
 	s.forget(now)
 	s.promote(now)
 	s.update(now)
-	s.renew(now)
+	s.renew(s.leaseClock())
 	if s.self.state == ringpb.State_STATE_LEAVING || s.self.state == ringpb.State_STATE_LEFT {
 		s.bell.ring() // Leave waits for the others
 	}
 }
 
-// forgetAfter is how long a node that is out is asked whether it is back.
-const forgetAfter = 10 * time.Minute
+// maxStrangers bounds what is known of nodes that are no longer asked.
+const maxStrangers = 1 << 12
+
+// stranger is what stays known of a node that was left out and is no longer asked: it may
+// come back from the other side of a partition.
+type stranger struct {
+	member
+	excluded, parted uint64
+}
 
 // forget drops nodes that have left, or that were silent for long.
 func (s *Store) forget(now time.Duration) {
 	for _, p := range s.peers {
-		silent := p.failing > 0 && now-p.failing > forgetAfter
-		if silent && (p.out() || p.state == ringpb.State_STATE_LEFT) {
+		silent := p.failing > 0 && now-p.failing > s.opts.Forget
+		switch {
+		case silent && p.out():
+			s.estrange(p)
+			s.part(p)
+		case silent && p.state == ringpb.State_STATE_LEFT:
 			s.part(p)
 		}
 	}
+}
+
+// estrange notes what is known of a node. Of too many, any other is forgotten.
+func (s *Store) estrange(p *peer) {
+	for name := range s.strangers {
+		if len(s.strangers) < maxStrangers {
+			break
+		}
+		delete(s.strangers, name)
+	}
+	s.strangers[p.name] = stranger{p.member, p.excluded, p.parted}
 }
 
 // members are those that belong into the view, in the order of their names.
@@ -303,6 +344,8 @@ func (s *Store) enter(members []member) {
 	for _, p := range s.peers {
 		if p.out() && old.find(p.name) >= 0 {
 			p.parted = s.local.Version()
+			p.calls.reset()
+			p.acts.reset()
 		}
 		p.hurry()
 	}
@@ -312,6 +355,9 @@ func (s *Store) enter(members []member) {
 // renew finds out until when this node may answer for its keys.
 func (s *Store) renew(now time.Duration) {
 	v := s.view.Load()
+	if v.revoked {
+		return
+	}
 	until := time.Duration(forever)
 	for _, m := range v.members {
 		if m.name == s.self.name || !m.answers() {

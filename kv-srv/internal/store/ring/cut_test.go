@@ -3,6 +3,7 @@ package ring_test
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type wires struct {
 	mu    sync.Mutex
 	sides map[string]int // of a node, by name; nodes on different sides are cut off
+	pairs [][2]string    // that are cut off besides
 	mend  chan struct{}  // closed when the sides change
 }
 
@@ -36,10 +38,18 @@ func (w *wires) part(nodes ...*node) {
 	w.mend = make(chan struct{})
 }
 
+// between cuts off two nodes from each other alone.
+func (w *wires) between(a, b *node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pairs = append(w.pairs, [2]string{a.name, b.name})
+}
+
 func (w *wires) cut(a, b string) (bool, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sides[a] != w.sides[b], w.mend
+	cut := w.sides[a] != w.sides[b] || slices.Contains(w.pairs, [2]string{a, b}) || slices.Contains(w.pairs, [2]string{b, a})
+	return cut, w.mend
 }
 
 // from is the dialer of one node.

@@ -246,3 +246,21 @@ func TestRetry(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoRings: two rings that hear of each other become one, which has what both had.
+func TestTwoRings(t *testing.T) {
+	one, other := newRing(t, 2), newRing(t, 1)
+	want := fill(t, one[0], 300)
+	for i := range 100 {
+		key := "k" + strconv.Itoa(i)
+		put(t, other[0], key, "later")
+		want[key] = "later"
+		put(t, other[0], "other"+strconv.Itoa(i), "v")
+		want["other"+strconv.Itoa(i)] = "v"
+	}
+	one[0].Meet(other[0].name)
+	settle(t, append(one, other...)...)
+	for _, n := range append(one, other...) {
+		wantAll(t, n, want)
+	}
+}

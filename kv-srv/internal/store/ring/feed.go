@@ -76,12 +76,27 @@ func (h Handler) Feed(ctx context.Context, req *ringpb.FeedRequest, stream ringp
 	s.feeds.Store(req.GetId(), want)
 	defer s.feeds.Delete(req.GetId())
 	err = s.feedHere(ctx, v, req.GetNamespace(), req.GetFrom(), want, func(events []store.Event, upTo uint64) error {
-		return stream.Send(feedResponse(req.GetNamespace(), events, upTo))
+		return sendEvents(stream, req.GetNamespace(), events, upTo)
 	})
 	if errors.Is(err, store.ErrCompacted) || errors.Is(err, store.ErrLagging) {
 		return stream.Send(&ringpb.FeedResponse{}) // of version 0: it cannot go on from there
 	}
 	return away("%v", err)
+}
+
+// sendEvents sends changes up to a version, in messages of a bounded size.
+func sendEvents(stream ringpb.Ring_FeedStream, namespace string, events []store.Event, upTo uint64) error {
+	size := 0
+	for i := 0; i < len(events); i++ {
+		if size += events[i].Item.Size(); size <= frameBytes || i == 0 {
+			continue
+		}
+		if err := stream.Send(feedResponse(namespace, events[:i], events[i].Version-1)); err != nil {
+			return err
+		}
+		events, i, size = events[i:], 0, events[i].Item.Size()
+	}
+	return stream.Send(feedResponse(namespace, events, upTo))
 }
 
 // wanted passes a wish on to a feed.
@@ -126,7 +141,7 @@ func eventOf(p *ringpb.FeedResponse_Event) store.Event {
 func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := p.conn.NewStream(s.prove(ctx), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
+	stream, err := p.conn.NewStream(s.prove(ctx, p.name), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
 	if err != nil {
 		return errUnsent
 	}

@@ -3,7 +3,6 @@ package ring
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,10 @@ func (s *Store) figures(f *ringpb.Figures) *ringpb.Answer {
 	stats, v := s.local.Stats(), s.view.Load()
 	a := &ringpb.FiguresAnswer{
 		Bytes: stats.Bytes, MaxBytes: stats.MaxBytes, Moving: int64(v.moving.Load()),
-		Moved: s.moved.Load(), Conflicts: s.conflicts.Load(), Waiting: s.waiting(),
+		Moved: s.moved.Load(), Conflicts: s.conflicts.Load(),
+	}
+	if why := s.waiting(); why != joining {
+		a.Waiting = why
 	}
 	for slot := range slots {
 		if n := int64(s.local.SlotItems(slot)); v.owns(slot) {
@@ -155,7 +157,7 @@ func stateOf(s ringpb.State) store.NodeState {
 func (s *Store) waiting() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, now := s.view.Load(), s.clock()
+	v, now := s.view.Load(), s.leaseClock()
 	var silent []string
 	for _, m := range v.members {
 		p := s.peers[m.name]
@@ -169,10 +171,13 @@ func (s *Store) waiting() string {
 	case len(silent) > 0:
 		return "ring: no lease from " + strings.Join(silent, ", ")
 	case s.self.state == ringpb.State_STATE_JOINING:
-		return fmt.Sprintf("ring: joining, with %d nodes", len(v.members)-1)
+		return joining
 	}
 	return ""
 }
+
+// joining is why a node is not ready that joins and hears of all others.
+const joining = "ring: joining"
 
 // Stats is what the memory of this node holds.
 func (s *Store) Stats() memory.Stats { return s.local.Stats() }

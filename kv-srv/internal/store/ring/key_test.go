@@ -24,11 +24,11 @@ import (
 	ringpb "github.com/micro/platform/proto/micro/ring/v1"
 )
 
-// proof is what a node with a key says at a time.
-func proof(key []byte, at time.Time) string {
+// proof is what a node with a key says to another one at a time.
+func proof(key []byte, at time.Time, to string) string {
 	said := fmt.Sprint(at.Unix(), " word")
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("ring " + said))
+	mac.Write([]byte("ring " + said + " to " + to))
 	return said + " " + hex.EncodeToString(mac.Sum(nil))
 }
 
@@ -71,17 +71,18 @@ func TestKey(t *testing.T) {
 	}
 	defer conn.Close()
 	now, noKey, clock := time.Now(), "does not have the key of this ring", "the clocks of the nodes are"
-	good := proof(key, now)
+	good := proof(key, now, n.name)
 	for name, c := range map[string]struct{ proof, want string }{
 		"the key":           {good, ""},
-		"its clock is off":  {proof(key, now.Add(-30*time.Second)), ""},
-		"another key":       {proof(other, now), noKey},
+		"its clock is off":  {proof(key, now.Add(-30*time.Second), n.name), ""},
+		"another key":       {proof(other, now, n.name), noKey},
 		"no proof":          {"", noKey},
 		"no words":          {"proof", noKey},
 		"another time":      {strings.Replace(good, fmt.Sprint(now.Unix()), fmt.Sprint(now.Unix()+1), 1), noKey},
 		"half of the proof": {good[:len(good)-32], noKey},
-		"an old proof":      {proof(key, now.Add(-2*time.Minute)), clock},
-		"one of tomorrow":   {proof(key, now.Add(24*time.Hour)), clock},
+		"for another node":  {proof(key, now, "127.0.0.1:1"), noKey},
+		"an old proof":      {proof(key, now.Add(-2*time.Minute), n.name), clock},
+		"one of tomorrow":   {proof(key, now.Add(24*time.Hour), n.name), clock},
 	} {
 		for _, method := range []string{"Beat", "Link", "Feed"} {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -25,6 +25,7 @@ const (
 	frameCalls = 256
 	frameBytes = 1 << 20
 	queueCalls = 1024
+	maxAnswers = 16 << 20 // bytes in one message: of some, and then a large one
 )
 
 // link makes calls to a node, many at once over one stream, which run opens again

@@ -166,7 +166,7 @@ func (s *Store) serving(ctx context.Context, id uint64) (*view, error) {
 		if v.id != id {
 			return nil, errMoved
 		}
-		if v.serves(s.clock()) {
+		if v.serves(s.leaseClock()) {
 			return v, nil
 		}
 		if err := s.pause(ctx, rung, lastPause); err != nil {
@@ -175,7 +175,7 @@ func (s *Store) serving(ctx context.Context, id uint64) (*view, error) {
 	}
 }
 
-func (s *Store) serves(v *view) bool { return s.view.Load() == v && v.serves(s.clock()) }
+func (s *Store) serves(v *view) bool { return s.view.Load() == v && v.serves(s.leaseClock()) }
 
 // together does what all nodes must do in one view, until it is done in one.
 func (s *Store) together(ctx context.Context, do func(context.Context, *view) error) error {

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -33,7 +34,7 @@ func (s *Store) owning(ctx context.Context, slot int) (*view, error) {
 		if !v.owns(slot) {
 			return nil, errMoved
 		}
-		if v.serves(s.clock()) {
+		if v.serves(s.leaseClock()) {
 			return v, nil
 		}
 		select {
@@ -47,7 +48,7 @@ func (s *Store) owning(ctx context.Context, slot int) (*view, error) {
 // still tells whether this node may answer for a slot in a view. While gate is held for
 // reading, it stays so for all that others see.
 func (s *Store) still(v *view, slot int) bool {
-	return s.view.Load() == v && v.owns(slot) && v.serves(s.clock())
+	return s.view.Load() == v && v.owns(slot) && v.serves(s.leaseClock())
 }
 
 // decide does a write to a slot of this node, in its turn, and returns its answer.
@@ -61,7 +62,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 	if err != nil {
 		return request.Answer{}, err
 	}
-	answer, sent, err := s.attempt(ctx, slot, c)
+	answer, sent, err := s.attempt(ctx, slot, c, false)
 	if !sent || ctx.Err() == nil || err == nil {
 		end()
 		return answer, err
@@ -70,7 +71,7 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 		defer end()
 		ctx, cancel := context.WithTimeout(s.ctx, maxWait)
 		defer cancel()
-		if _, _, err := s.attempt(ctx, slot, c); err != nil && !errors.Is(err, errMoved) {
+		if _, _, err := s.attempt(ctx, slot, c, sent); err != nil && !errors.Is(err, errBroken) {
 			s.opts.Log.DebugContext(ctx, "a write whose caller has left was not finished", "error", err)
 		}
 	})
@@ -78,12 +79,18 @@ func (s *Store) decide(ctx context.Context, c change.Change) (request.Answer, er
 }
 
 // attempt does a write, again whenever the ring has changed meanwhile: the next version
-// replaces what some nodes may have of the one before. It tells whether others may have it.
-func (s *Store) attempt(ctx context.Context, slot int, c change.Change) (answer request.Answer, sent bool, err error) {
+// replaces what some nodes may have of the one before, which is nothing to recover. It
+// tells whether others may have it, as they may have been told before; if so, it returns
+// errBroken where another node decides by now.
+func (s *Store) attempt(ctx context.Context, slot int, c change.Change, before bool) (answer request.Answer, sent bool, err error) {
+	sent = before
 	for {
 		v, err := s.owning(ctx, slot)
-		if err == nil {
+		if err == nil && !sent {
 			err = s.recover(ctx, v, c.Namespace, c.Key)
+		}
+		if sent && errors.Is(err, errMoved) {
+			return answer, sent, errBroken
 		}
 		if err != nil && !errors.Is(err, errLeft) {
 			return answer, sent, err
@@ -96,10 +103,22 @@ func (s *Store) attempt(ctx context.Context, slot int, c change.Change) (answer 
 			sent = true
 			err = s.commit(ctx, v, slot, next)
 		}
+		if s.opts.Memory.Evict && c.Op == request.Delete && errors.Is(err, store.ErrNotFound) {
+			err = cmp.Or(s.erase(ctx, v, slot, c), err)
+		}
 		if !errors.Is(err, errLeft) {
 			return next.Answer, sent, err
 		}
 	}
+}
+
+// erase deletes at the other holders of a slot what this node does not have: it may have
+// evicted what they have not.
+func (s *Store) erase(ctx context.Context, v *view, slot int, c change.Change) error {
+	if len(v.Copies[slot]) == 0 {
+		return nil
+	}
+	return s.adopt(ctx, v, slot, memory.Copy{Namespace: c.Namespace, Item: store.Item{Key: c.Key}, Gone: true})
 }
 
 // prepare finds out what a write makes of what is there. Its version is under way then.

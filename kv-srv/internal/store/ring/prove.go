@@ -19,24 +19,25 @@ import (
 )
 
 // proofHeader says when a node has called, and proves that it has the key of the ring:
-// seconds since 1970, a random word, and the HMAC-SHA256 of both.
+// seconds since 1970, a random word, and the HMAC-SHA256 of both and of the name of the node
+// that is called. So who listens where a node was cannot pass it on to another node.
 const proofHeader = "Ring-Proof"
 
 // skew is how far the clocks of two nodes may be apart.
 const skew = time.Minute
 
-// prove adds the proof to a call.
-func (s *Store) prove(ctx context.Context) context.Context {
+// prove adds the proof to a call of a node.
+func (s *Store) prove(ctx context.Context, name string) context.Context {
 	if s.opts.Key == nil {
 		return ctx
 	}
 	said := strconv.FormatInt(time.Now().Unix(), 10) + " " + rand.Text()
-	return grpcmetadata.AppendToOutgoingContext(ctx, proofHeader, said+" "+s.sign(said))
+	return grpcmetadata.AppendToOutgoingContext(ctx, proofHeader, said+" "+s.sign(said, name))
 }
 
-func (s *Store) sign(said string) string {
+func (s *Store) sign(said, name string) string {
 	mac := hmac.New(sha256.New, s.opts.Key)
-	_, _ = mac.Write([]byte("ring " + said)) // never fails
+	_, _ = mac.Write([]byte("ring " + said + " to " + name)) // never fails
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
@@ -50,7 +51,7 @@ func (s *Store) proved(ctx context.Context) error {
 	if i := strings.LastIndexByte(proof, ' '); i >= 0 {
 		said, mac = proof[:i], proof[i+1:]
 	}
-	if !hmac.Equal([]byte(mac), []byte(s.sign(said))) {
+	if !hmac.Equal([]byte(mac), []byte(s.sign(said, s.name()))) {
 		return rpcerr.New(codes.Unauthenticated, "ring.key", "the caller does not have the key of this ring: KV_RING_KEY_FILE is another")
 	}
 	sec, _, _ := strings.Cut(said, " ")

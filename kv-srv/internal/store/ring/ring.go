@@ -50,6 +50,9 @@ type Options struct {
 	// Progress is how often a watch emits store.Progress; 0: every 30 seconds.
 	Progress time.Duration
 
+	// Forget is how long a node that was lost is asked whether it is back; 0: 10 minutes.
+	Forget time.Duration
+
 	// Alone is how long a node that starts looks for others before it goes on without;
 	// 0: 1.5 s.
 	Alone time.Duration
@@ -70,6 +73,7 @@ type Store struct {
 	opts   Options
 	local  *memory.Store
 	began  time.Time
+	slept  *awake                // the clock of leases
 	turns  *[slots]chan struct{} // who writes to a slot
 	leases *lease.Table
 
@@ -82,20 +86,21 @@ type Store struct {
 	mu        sync.Mutex
 	self      member
 	peers     map[string]*peer
-	hubs      map[string]*hub   // by namespace
-	open      map[*hub]struct{} // all hubs
-	have      *[slots]uint64    // versions after which this node has every write to a slot it holds
-	synced    *[slots][]string  // by name, who has all of a slot that this node answers for
-	stale     bool              // what is here may be older, or newer, than what the ring has
-	unoffered []int             // slots of which that is still to be offered to the owners
-	rejoined  uint64            // the version at which it began to be so
-	offered   uint64            // the view in which all was offered
-	alone     time.Duration     // when to go on without others
-	retry     time.Duration     // when to join again, after a refusal
-	refusals  int               // times in a row
-	claims    uint64            // that were made
-	ticked    time.Duration     // when the node looked around last
-	awake     time.Duration     // when it last found that it had been stopped
+	strangers map[string]stranger // by name
+	hubs      map[string]*hub     // by namespace
+	open      map[*hub]struct{}   // all hubs
+	have      *[slots]uint64      // versions after which this node has every write to a slot it holds
+	synced    *[slots][]string    // by name, who has all of a slot that this node answers for
+	stale     bool                // what is here may be older, or newer, than what the ring has
+	unoffered []int               // slots of which that is still to be offered to the owners
+	rejoined  uint64              // the version at which it began to be so
+	offered   uint64              // the view in which all was offered
+	alone     time.Duration       // when to go on without others
+	retry     time.Duration       // when to join again, after a refusal
+	refusals  int                 // times in a row
+	claims    uint64              // that were made
+	ticked    time.Duration       // when the node looked around last
+	awake     time.Duration       // when it last found that it had been stopped
 
 	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
@@ -119,6 +124,9 @@ func Open(o Options) *Store {
 	if o.Alone == 0 {
 		o.Alone = 3 * term / 4
 	}
+	if o.Forget == 0 {
+		o.Forget = 10 * time.Minute
+	}
 	if o.Progress == 0 {
 		o.Progress = watching.Period
 	}
@@ -127,11 +135,16 @@ func Open(o Options) *Store {
 		opts: o, local: memory.Open(o.Memory), began: time.Now(),
 		leases: lease.New(time.Now, maxLeases),
 		turns:  new([slots]chan struct{}), have: new([slots]uint64), synced: new([slots][]string),
-		peers: map[string]*peer{}, hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{},
+		peers: map[string]*peer{}, strangers: map[string]stranger{}, hubs: map[string]*hub{}, open: map[*hub]struct{}{}, fills: map[int32]*filling{},
 	}
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
 	}
+	now := o.Memory.Now
+	if now == nil {
+		now = time.Now
+	}
+	s.slept = newAwake(s.began, now)
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
 	birth := uint64(s.began.UnixMicro())
 	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
@@ -141,6 +154,10 @@ func Open(o Options) *Store {
 
 // clock is the time since Open, which no change of the system's clock moves.
 func (s *Store) clock() time.Duration { return time.Since(s.began) }
+
+// leaseClock is the time since Open by which leases of this node end, ahead of clock by the
+// time that the machine was suspended.
+func (s *Store) leaseClock() time.Duration { return s.slept.clock() }
 
 // Start begins to look for others and to answer them. The address is where they reach
 // this node, host:port, and its name.

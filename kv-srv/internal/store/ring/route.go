@@ -120,7 +120,7 @@ func (s *Store) get(ctx context.Context, slot int, namespace, key string) (store
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	v := s.view.Load()
-	if !v.owns(slot) || !v.serves(s.clock()) {
+	if !v.owns(slot) || !v.serves(s.leaseClock()) {
 		return store.Item{}, errLeft
 	}
 	item, err := s.local.Get(ctx, namespace, key)

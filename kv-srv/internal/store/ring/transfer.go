@@ -156,12 +156,18 @@ func (s *Store) push(ctx context.Context, v *view, name string, todo []int) erro
 	return nil
 }
 
-// compare returns which of some slots differ at a node.
+// compare returns which of some slots differ at a node. What is written to a slot when it
+// is called is part of it; what is written later goes to the node as well.
 func (s *Store) compare(ctx context.Context, v *view, name string, some []int) ([]int, error) {
 	c := &ringpb.Compare{View: v.id}
 	for _, slot := range some {
+		end, err := s.turn(ctx, slot)
+		if err != nil {
+			return nil, err
+		}
 		c.Slots = append(c.Slots, int32(slot)) //nolint:gosec // below 4096
 		c.Digests = append(c.Digests, s.local.Digest(slot))
+		end()
 	}
 	var differ []int
 	err := s.insist(ctx, name, func() error {
@@ -366,7 +372,12 @@ func (s *Store) offer(ctx context.Context, v *view) {
 			break
 		}
 		slot := todo[0]
+		end, err := s.turn(ctx, slot) // what this node decided before is part of it
+		if err != nil {
+			return
+		}
 		copies, owner := s.local.Slot(slot), v.Owner[slot]
+		end()
 		if owner < 0 {
 			return // nobody answers for anything: in the next view somebody does
 		}

@@ -49,9 +49,10 @@ type view struct {
 	members []member // in the order of their names
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}
+	revoked bool // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
 
 	// leased is until when every other member that answers for keys has promised that
-	// nobody takes this node's place, in the time of Store.clock. 0: not yet.
+	// nobody takes this node's place, in the time of Store.leaseClock. 0: not yet.
 	leased      atomic.Int64
 	established atomic.Bool  // it was leased once
 	moving      atomic.Int32 // slots to bring up to date on others, and to offer
@@ -126,7 +127,7 @@ func (v *view) holds(slot int) bool {
 	return v.owns(slot) || v.self >= 0 && slices.Contains(v.Copies[slot], v.self)
 }
 
-// serves tells whether this node may answer for its keys at a time of Store.clock.
+// serves tells whether this node may answer for its keys at a time of Store.leaseClock.
 func (v *view) serves(now time.Duration) bool { return v.leased.Load() > int64(now) }
 
 // weight is how many members answer for keys, and lead the first of them.

@@ -35,6 +35,7 @@ func outcomes() []pair {
 		{ringpb.Answer_OUTCOME_OVERFLOW, store.ErrOverflow},
 		{ringpb.Answer_OUTCOME_FULL, store.ErrFull},
 		{ringpb.Answer_OUTCOME_TIMEOUT, errTimeout},
+		{ringpb.Answer_OUTCOME_TIMEOUT, errBroken},
 		{ringpb.Answer_OUTCOME_TIMEOUT, context.DeadlineExceeded},
 		{ringpb.Answer_OUTCOME_TIMEOUT, context.Canceled},
 	}

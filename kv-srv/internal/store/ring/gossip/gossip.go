@@ -20,7 +20,7 @@ import (
 // Config says who a node is and how it finds others.
 type Config struct {
 	Address  string // where other nodes call it, host:port, which is its name
-	Bind     string // host:port of the gossip, over TCP and UDP; port 0 takes a free one
+	Bind     string // host:port of the gossip, over TCP and UDP; no host: all interfaces; port 0 takes a free one
 	Key      []byte // 16, 24 or 32 bytes that encrypt the gossip; nil: it is not encrypted
 	Replicas int    // of the ring; who has another number is not met
 
@@ -66,8 +66,11 @@ func Open(c Config) (*Gossip, error) {
 		m.BindAddr = "127.0.0.1"
 	}
 	m.AdvertisePort = m.BindPort
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		m.AdvertiseAddr = addressOf(c.Address)
+		if m.AdvertiseAddr == "" {
+			m.BindAddr = "0.0.0.0" // for which memberlist looks for an address
+		}
 	}
 	m.SecretKey = c.Key
 	m.TCPTimeout = 2 * time.Second
@@ -79,16 +82,11 @@ func Open(c Config) (*Gossip, error) {
 	if g.list, err = memberlist.Create(m); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", c.Bind, err)
 	}
-	at := m.BindAddr
-	if m.AdvertiseAddr != "" {
-		at = m.AdvertiseAddr
-	}
-	g.address = net.JoinHostPort(at, strconv.Itoa(m.BindPort)) // memberlist has put in the one that was free
+	g.address = g.list.LocalNode().Address()
 	return g, nil
 }
 
-// addressOf is the IP address of host:port, "" if it has none: then memberlist looks for
-// one.
+// addressOf is the IP address of host:port, "" if it has none.
 func addressOf(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if ip, bad := netip.ParseAddr(host); err == nil && bad == nil && !ip.IsUnspecified() {
@@ -131,7 +129,7 @@ func (g *Gossip) join() error {
 	return errors.Join(errs...)
 }
 
-// Address is where the gossip listens.
+// Address is where others reach the gossip.
 func (g *Gossip) Address() string { return g.address }
 
 // Leave says goodbye to the others.
