@@ -1,6 +1,7 @@
 package ring_test
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestMeetLate(t *testing.T) {
 		want[key] = "second"
 	}
 	small[0].Meet(big[1].name)
-	all := append(big, small...)
+	all := slices.Concat(big, small)
 	settle(t, all...)
 	for _, n := range all {
 		wantAll(t, n, want)

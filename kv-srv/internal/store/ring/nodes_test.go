@@ -72,10 +72,12 @@ func (n *node) end(t testing.TB) {
 	}
 }
 
-func dial(address string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+address,
+func dial(address string) (*grpc.ClientConn, error) { return dialWith(address) }
+
+func dialWith(address string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+address, append(more,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpccodec.Proto{})))
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpccodec.Proto{})))...)
 }
 
 // newRing starts nodes that know each other, and waits until they are a ring.
