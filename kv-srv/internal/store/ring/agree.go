@@ -178,6 +178,10 @@ func (s *Store) exclude(p *peer, why, by string) {
 // It is out as of a sequence, which may be that of an earlier process whose clock was
 // ahead.
 func (s *Store) refused(by *peer, c *ringpb.Claim, out uint64) {
+	if out > s.self.seq { // an earlier process is out, whose clock was ahead: so far nobody heard of this one
+		s.self.seq = out + 1
+		return
+	}
 	now := s.clock()
 	if by.out() && !s.lighter(c) || now < s.retry {
 		return
@@ -188,7 +192,6 @@ func (s *Store) refused(by *peer, c *ringpb.Claim, out uint64) {
 		}
 		clear(s.strangers)
 	}
-	s.self.seq = max(s.self.seq, out)
 	s.rejoin()
 	if by.parted == never {
 		s.rejoined = never
