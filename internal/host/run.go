@@ -224,7 +224,7 @@ func (h *Host) open(p Process) error {
 		Log: h.Log, Metrics: measured, Tracer: tracer, Propagator: tracing.Propagator(),
 		MaxCalls: h.conf.maxCalls, MaxStreams: h.conf.maxStreams, Vital: h.isVital, Timeout: h.conf.timeout, Slow: h.conf.slow,
 	})
-	conf.Ready, conf.Refused, conf.Failed = h.ready.err, refused, failed
+	conf.Ready, conf.Refused, conf.Failed, conf.Listening = h.ready.err, refused, failed, h.listening
 	if secure != nil {
 		conf.TLS = secure.Config
 	}
@@ -261,9 +261,6 @@ func start(ctx context.Context, s Service, h *Host) error {
 	h.Log.InfoContext(ctx, "listening", "address", h.port.Addr().String(), "version", buildinfo.Version())
 	for protocol, address := range h.addresses() {
 		h.Log.InfoContext(ctx, "listening", "address", address, "protocol", protocol)
-	}
-	for _, f := range h.onListen {
-		f(h.port.Advertised())
 	}
 	return nil
 }

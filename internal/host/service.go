@@ -65,7 +65,7 @@ type Host struct {
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 	failed   chan<- error
-	onListen []func(address string)
+	onListen []func(address string) error
 	onDrain  []func(context.Context) error
 	onStop   []func(context.Context) error
 	dataDir  string // once somebody asked for it
@@ -130,9 +130,18 @@ func (h *Host) Go(f func(context.Context) error) {
 	})
 }
 
-// OnListen has f called once the service answers, with the host:port that it is registered
-// under.
-func (h *Host) OnListen(f func(address string)) { h.onListen = append(h.onListen, f) }
+// OnListen has f called once the service answers, before it is registered, with the
+// host:port that it is registered under. An error of f ends the start.
+func (h *Host) OnListen(f func(address string) error) { h.onListen = append(h.onListen, f) }
+
+func (h *Host) listening(address string) error {
+	for _, f := range h.onListen {
+		if err := f(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // OnDrain has f called before the service stops, while it still answers but is no longer
 // ready. What f does not do in PLATFORM_DRAIN is left undone.

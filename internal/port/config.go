@@ -28,6 +28,10 @@ type Config struct {
 	// Ready says why the service cannot serve now.
 	Ready func(context.Context) error
 
+	// Listening is called once the server answers, before it is registered, with the
+	// host:port that it is registered under; nil: nobody is told. Its error ends the start.
+	Listening func(advertised string) error
+
 	// TLS returns the configuration of the next connection, which Prepare has seen. Nil
 	// serves without TLS.
 	TLS      func() *tls.Config
@@ -61,6 +65,9 @@ func (c *Config) defaults() {
 	}
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
+	}
+	if c.Listening == nil {
+		c.Listening = func(string) error { return nil }
 	}
 	for _, count := range []*func(){&c.Refused, &c.Failed} {
 		if *count == nil {

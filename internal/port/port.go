@@ -127,9 +127,6 @@ func (s *Server) HandleHTTP(pattern string, h http.Handler) { s.mux.Handle(patte
 // Addr is where the server listens, once it has started.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Advertised is the host:port that the server is registered under, once it has started.
-func (s *Server) Advertised() string { return s.Options().Advertise }
-
 // Start listens, serves and registers. A registry that is away is tried again.
 func (s *Server) Start() error {
 	o := s.Options() // an application may have changed them
@@ -156,6 +153,9 @@ func (s *Server) Start() error {
 	}
 	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
 		return fmt.Errorf("configure %s: %w", s.conf.Name, err)
+	}
+	if err := s.conf.Listening(s.Options().Advertise); err != nil {
+		return errors.Join(err, s.close(0))
 	}
 	if err := s.Server.Start(); err != nil {
 		return errors.Join(fmt.Errorf("register %s: %w", s.conf.Name, err), s.close(0))

@@ -110,7 +110,6 @@ func ringKey(v *setting.Values) []byte {
 type ringNode struct {
 	host     *host.Host
 	store    *ring.Store
-	gossip   *gossip.Gossip
 	replicas int
 	key      []byte
 	bind     string
@@ -118,23 +117,18 @@ type ringNode struct {
 }
 
 // start begins when others can call this process.
-func (n *ringNode) start(address string) {
+func (n *ringNode) start(address string) error {
 	n.store.Start(address)
-	n.host.Go(func(ctx context.Context) error {
-		g, err := gossip.Open(gossip.Config{
-			Address: address, Bind: n.bind, Key: n.key, Replicas: n.replicas,
-			Peers: n.peers, Met: n.store.Meet, Log: n.log,
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", ringVar, err)
-		}
-		n.gossip = g
-		n.host.OnStop(func(context.Context) error { return g.Close() })
-		if err := n.publish(g.Address()); err != nil {
-			return err
-		}
-		return g.Run(ctx)
+	g, err := gossip.Open(gossip.Config{
+		Address: address, Bind: n.bind, Key: n.key, Replicas: n.replicas,
+		Peers: n.peers, Met: n.store.Meet, Log: n.log,
 	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", ringVar, err)
+	}
+	n.host.OnStop(func(context.Context) error { return g.Close() })
+	n.host.Go(g.Run)
+	return n.publish(g.Address())
 }
 
 // publish tells the registry where the gossip is.

@@ -1,10 +1,17 @@
 package kvserver_test
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"go-micro.dev/v5/registry"
+
+	"github.com/micro/platform/internal/client"
+	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/kvclient"
+	"github.com/micro/platform/kv-srv/kvserver"
 	"github.com/micro/platform/kv-srv/kvserver/ringtest"
 )
 
@@ -51,5 +58,41 @@ func TestRingMetrics(t *testing.T) {
 				t.Errorf("/metrics has no %q:\n%s", want, metrics)
 			}
 		}
+	}
+}
+
+// TestRingInRegistry: nodes that know a registry alone find each other there.
+func TestRingInRegistry(t *testing.T) {
+	reg := registry.NewMemoryRegistry()
+	var addresses []string
+	for range 2 {
+		env := map[string]string{
+			"KV_PEERS": "registry:", "KV_ADDRESS": "127.0.0.1:0", "KV_RING_ADDRESS": "127.0.0.1:0", "PLATFORM_DATA": t.TempDir(),
+		}
+		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+		started, done := make(chan string, 1), make(chan error, 1)
+		p := host.Process{
+			Getenv: func(name string) string { return env[name] }, Stderr: t.Output(), Registry: reg,
+			Started: func(all []host.Running) { started <- all[0].Address },
+		}
+		go func() { done <- host.Run(ctx, p, kvserver.Service()) }()
+		t.Cleanup(func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+		select {
+		case address := <-started:
+			addresses = append(addresses, address)
+		case err := <-done:
+			done <- nil
+			t.Fatal(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	for _, address := range addresses {
+		kv := kvclient.New(client.New(reg, nil, log), kvclient.WithAddress(address))
+		ringtest.Await(t, kv, func(r kvclient.Ring) bool { return ringtest.Settled(r, 2) })
 	}
 }
