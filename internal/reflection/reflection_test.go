@@ -124,7 +124,7 @@ func TestFetch(t *testing.T) {
 	for _, m := range c.Methods() {
 		endpoints = append(endpoints, reflection.Endpoint(m)+" "+reflection.Kind(m))
 	}
-	if len(endpoints) != 12 || !slices.Contains(endpoints, "KV.Watch server stream") {
+	if len(endpoints) != 13 || !slices.Contains(endpoints, "KV.Watch server stream") {
 		t.Errorf("got %q", endpoints)
 	}
 	for name, want := range map[string]string{

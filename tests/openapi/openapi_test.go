@@ -199,7 +199,9 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		called++
-		if status, answer := l.call(t, path, example(t, item), nil); status != http.StatusOK && status != http.StatusNotFound {
+		status, answer := l.call(t, path, example(t, item), nil)
+		alone := path == "/micro.kv.v1.KV/GetRing" && status == http.StatusNotImplemented // one service is no ring
+		if status != http.StatusOK && status != http.StatusNotFound && !alone {
 			t.Errorf("%s: got %d %s", path, status, answer)
 		}
 	}

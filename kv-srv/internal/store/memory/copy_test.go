@@ -124,7 +124,7 @@ func TestApplyFull(t *testing.T) {
 	s := openNode(t, memory.Options{MaxBytes: small})
 	version := s.Version()
 	keys := fill(t, s, "ns", "", 1000)
-	large := put("large", version+1_000_000)
+	large := put("large", version+1_000_000<<8)
 	large.Item.Value = make([]byte, 10_000)
 	if applied, err := s.Apply(large); applied || !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Apply in a full store: got %t, %v, want %v", applied, err, store.ErrFull)
@@ -132,16 +132,16 @@ func TestApplyFull(t *testing.T) {
 	if item, _, _ := s.Look("ns", "large", request.Name{}); item.Version != 0 {
 		t.Fatal("what had no room is there")
 	}
-	grown := put(keys[0], version+1_000_000)
+	grown := put(keys[0], version+1_000_000<<8)
 	grown.Item.Value = make([]byte, 10_000)
 	if applied, err := s.Apply(grown); applied || !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Apply in a full store: got %t, %v, want %v", applied, err, store.ErrFull)
 	}
 	for i := range 100 { // of items that never were: no room for tombstones is no error
-		mustApply(t, s, gone(keyOf(1_000_000+i), version+2_000_000), true)
+		mustApply(t, s, gone(keyOf(1_000_000+i), version+2_000_000<<8), true)
 	}
 	for _, key := range keys {
-		mustApply(t, s, gone(key, version+2_000_000), true)
+		mustApply(t, s, gone(key, version+2_000_000<<8), true)
 		wantBounded(t, s)
 	}
 	mustApply(t, s, large, true)
