@@ -112,7 +112,8 @@ test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to
 soak: ROUNDS ?= 100
 soak: ## Kill, stop, add and take away nodes of a ring under load, ROUNDS times (100); SEED=... repeats a run.
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
-	set -x; INTEROP=1 ROUNDS=$(ROUNDS) go test $$race -v -count=1 -timeout 4h -run '^TestRounds$$' ./tests/ring/
+	set -x; INTEROP=1 ROUNDS=$(ROUNDS) go test $$race -v -count=1 -timeout 4h -run '^TestRounds$$' ./tests/ring/ && \
+	SOAK=1 go test $$race -count=1 -timeout 30m ./kv-srv/internal/store/ring
 
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
 	tests/backends/backends install
