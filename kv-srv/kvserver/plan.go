@@ -31,6 +31,7 @@ func (p place) label() string {
 
 // readPlan returns the stores to open, one for each URL, that of KV_STORE first.
 func readPlan(v *setting.Values) []place {
+	checkRingSettings(v)
 	plan := []place{{variable: storeVar, url: v.URL(storeVar)}}
 	named, err := readStores(v.String(storesVar))
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go-micro.dev/v5/registry"
@@ -64,16 +66,27 @@ func ringSettings() []setting.Setting {
 // ringed tells whether memory: is a ring.
 func ringed(v *setting.Values) bool { return v.String(peersVar) != "" }
 
-// errSettings: other settings are wrong, which they tell of themselves.
-var errSettings = errors.New("the settings of the ring are wrong")
+// checkRingSettings finds what is wrong in each of them, also where there is no ring.
+func checkRingSettings(v *setting.Values) {
+	_ = v.Address(ringVar)
+	if ringed(v) || v.String(keyVar) != "" {
+		_ = ringKey(v)
+	}
+	if !ringed(v) || v.String(peersVar) == inRegistry {
+		return
+	}
+	for _, p := range v.List(peersVar) {
+		host, port, err := net.SplitHostPort(p)
+		if n, bad := strconv.Atoi(port); err != nil || bad != nil || host == "" || n < 1 || n > 65535 || strings.ContainsAny(host, "/@ ") {
+			v.Fail(peersVar, "%q is no host:port such as 10.0.0.7:7946 (or all of it is %s)", p, inRegistry)
+			return
+		}
+	}
+}
 
 // openRing makes this process a node of the ring.
 func openRing(h *host.Host, o memory.Options, replicas int) (*ring.Store, error) {
-	key := ringKey(h.Settings)
-	address := h.Settings.Address(ringVar)
-	if h.Settings.Err() != nil {
-		return nil, errSettings
-	}
+	key, address := ringKey(h.Settings), h.Settings.Address(ringVar)
 	log := h.Log.With(slog.String("store", "ring"))
 	node := &ringNode{host: h, replicas: replicas, key: key, bind: address, log: log}
 	node.store = ring.Open(ring.Options{Replicas: replicas, Memory: o, Key: key, Log: log, Dial: dialer(h.Secure())})

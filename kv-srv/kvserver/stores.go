@@ -122,7 +122,6 @@ func openStores(ctx context.Context, h *host.Host) (*apart.Store, error) {
 		switch {
 		case errors.As(err, &start):
 			return nil, fmt.Errorf("%s: %w", p.variable, start.error)
-		case errors.Is(err, errSettings):
 		case err != nil:
 			h.Settings.Fail(p.variable, "%w", err)
 		case len(p.namespaces) == 0:
