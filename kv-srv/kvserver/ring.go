@@ -85,11 +85,11 @@ func checkRingSettings(v *setting.Values) {
 }
 
 // openRing makes this process a node of the ring.
-func openRing(h *host.Host, o memory.Options, replicas int) (*ring.Store, error) {
+func openRing(ctx context.Context, h *host.Host, o memory.Options, replicas int) (*ring.Store, error) {
 	key, address := ringKey(h.Settings), h.Settings.Address(ringVar)
 	log := h.Log.With(slog.String("store", "ring"))
 	node := &ringNode{host: h, replicas: replicas, key: key, bind: address, log: log}
-	node.store = ring.Open(ring.Options{Replicas: replicas, Memory: o, Key: key, Log: log, Dial: dialer(h.Secure())})
+	node.store = ring.Open(ctx, ring.Options{Replicas: replicas, Memory: o, Key: key, Log: log, Dial: dialer(h.Secure())})
 	if err := ringpb.RegisterRingHandler(h.Server(), node.store.Handler()); err != nil {
 		return nil, &startError{errors.Join(err, node.store.Close())}
 	}

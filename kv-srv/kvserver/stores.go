@@ -66,13 +66,13 @@ func backendOf(scheme string) (backend, bool) {
 	return b, ok
 }
 
-func openMemory(_ context.Context, h *host.Host, u *url.URL, quotas store.Quotas) (opened, error) {
+func openMemory(ctx context.Context, h *host.Host, u *url.URL, quotas store.Quotas) (opened, error) {
 	o, replicas, err := memoryOptions(u)
 	switch {
 	case err != nil:
 		return opened{}, err
 	case ringed(h.Settings):
-		s, err := openRing(h, o, replicas)
+		s, err := openRing(ctx, h, o, replicas)
 		return opened{s, ringMetrics(s)}, err
 	case replicas != 0:
 		return opened{}, errors.New("memory: has replicas in a ring alone: set KV_PEERS")

@@ -78,7 +78,7 @@ func TestCloseEndsCalls(t *testing.T) {
 // TestCloseUnstarted: a node that has not started answers nothing, and can be closed.
 func TestCloseUnstarted(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	s := ring.Open(ring.Options{Log: slog.New(slog.DiscardHandler), Dial: dial})
+	s := ring.Open(t.Context(), ring.Options{Log: slog.New(slog.DiscardHandler), Dial: dial})
 	if err := s.Ready(t.Context()); err == nil {
 		t.Error("a node that has not started is ready")
 	}

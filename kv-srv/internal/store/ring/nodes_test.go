@@ -41,7 +41,7 @@ func start(t testing.TB, n *node, change ...func(*ring.Options)) {
 	for _, f := range change {
 		f(&o)
 	}
-	n.Store = ring.Open(o)
+	n.Store = ring.Open(t.Context(), o)
 	n.port = port.New(context.WithoutCancel(t.Context()), port.Config{
 		Name: "kv-srv", Address: "127.0.0.1:0", Registry: registry.NewMemoryRegistry(), Log: slog.New(slog.DiscardHandler),
 		MaxMessage: 4 << 20, MaxConns: 1000, Timeout: 30 * time.Second, Patience: 10 * time.Second, Drain: time.Second,

@@ -116,8 +116,8 @@ type Store struct {
 }
 
 // Open returns a node that has not started: it knows nobody, and answers for nothing. It
-// ends with Close.
-func Open(o Options) *Store {
+// ends with Close, not with ctx.
+func Open(ctx context.Context, o Options) *Store {
 	if o.Replicas == 0 {
 		o.Replicas = DefaultReplicas
 	}
@@ -145,7 +145,7 @@ func Open(o Options) *Store {
 		now = time.Now
 	}
 	s.slept = newAwake(s.began, now)
-	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Close
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	birth := uint64(s.began.UnixMicro())
 	s.self = member{birth: birth, seq: birth, state: ringpb.State_STATE_JOINING}
 	s.view.Store(newView("", nil, o.Replicas))
