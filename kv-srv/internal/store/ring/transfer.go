@@ -170,7 +170,7 @@ func (s *Store) compare(ctx context.Context, v *view, name string, some []int) (
 		end()
 	}
 	var differ []int
-	err := s.insist(ctx, name, func() error {
+	err := s.insist(ctx, v, name, func() error {
 		a, err := s.ask(ctx, v, name, &ringpb.Call{Compare: c})
 		for _, n := range a.GetNumbers().GetValues() {
 			differ = append(differ, int(n))
@@ -186,7 +186,7 @@ func (s *Store) fillAll(ctx context.Context, v *view, name string, todo []int) e
 	for lane := range fillAtOnce {
 		all.Go(func() {
 			for i := lane; i < len(todo) && errs[lane] == nil; i += fillAtOnce {
-				errs[lane] = s.insist(ctx, name, func() error { return s.fill(ctx, v, name, todo[i]) })
+				errs[lane] = s.insist(ctx, v, name, func() error { return s.fill(ctx, v, name, todo[i]) })
 			}
 		})
 	}
@@ -317,15 +317,13 @@ func (s *Store) progress(v *view) {
 }
 
 // insist does something that another node takes part in until it is done, or ctx is.
-func (s *Store) insist(ctx context.Context, name string, do func() error) error {
-	told := false
+func (s *Store) insist(ctx context.Context, v *view, name string, do func() error) error {
 	for {
 		err := do()
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, store.ErrFull) && !told {
-			told = true
+		if errors.Is(err, store.ErrFull) && !v.full.Swap(true) {
 			s.opts.Log.ErrorContext(ctx, "a node of the ring has no room for its copies", "node", name)
 		}
 		select {
@@ -433,7 +431,7 @@ func (s *Store) offerSlot(ctx context.Context, v *view, owner string, copies []m
 			o.Records = append(o.Records, recordOf(copies[0]))
 			copies = copies[1:]
 		}
-		err := s.insist(ctx, owner, func() error {
+		err := s.insist(ctx, v, owner, func() error {
 			a, err := p.calls.do(ctx, v.left, &ringpb.Call{Offer: o})
 			if err != nil {
 				return err

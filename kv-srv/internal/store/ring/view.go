@@ -57,6 +57,7 @@ type view struct {
 	established atomic.Bool  // it was leased once
 	moving      atomic.Int32 // slots to bring up to date on others, and to offer
 	settled     atomic.Bool  // nothing moves on any node
+	full        atomic.Bool  // some node had no room, and the log has it
 
 	mu       sync.Mutex
 	provided []string // who joins and has all that this node gives
