@@ -43,10 +43,19 @@ func TestCurl(t *testing.T) {
 		}
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", command).Output()
 		var answer map[string]any
-		if err != nil || json.Unmarshal(out, &answer) != nil || answer["code"] != nil && answer["code"] != "not_found" {
+		if err != nil || json.Unmarshal(out, &answer) != nil || !answered(command, answer["code"]) {
 			t.Errorf("%s\n%s, %v", command, out, err)
 		}
 	}
+}
+
+// answered tells whether code is one that command may end with: nothing is
+// stored here, and a single node has no ring.
+func answered(command string, code any) bool {
+	if strings.Contains(command, "/GetRing") {
+		return code == "unimplemented"
+	}
+	return code == nil || code == "not_found"
 }
 
 // firstFrame returns what a stream says at first.
