@@ -41,6 +41,7 @@ func start(ctx context.Context, h *host.Host) error {
 	h.Direct(port.Methods{
 		"KV.Get": port.Unary(kv.Get), "KV.Put": port.Unary(kv.Put), "KV.Delete": port.Unary(kv.Delete),
 		"KV.Increment": port.Unary(kv.Increment), "KV.Touch": port.Unary(kv.Touch),
+		"KV.BatchGet": port.Unary(kv.BatchGet), "KV.BatchPut": port.Unary(kv.BatchPut),
 	})
 	return errors.Join(h.Metrics().Register(leaseMetrics(kv)), kvpb.RegisterKVHandler(h.Server(), kv))
 }

@@ -27,10 +27,7 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 	if err != nil {
 		return err
 	}
-	missing := &kvpb.BatchGetResponse_Result{Error: errorProto(refusal(ctx, store.ErrNotFound))}
-	noRoom := &kvpb.BatchGetResponse_Result{Error: errorProto(rpcerr.New(codes.ResourceExhausted,
-		"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again"))}
-	kept := size(noRoom) // always left for those to come, of which it is the largest but for items
+	kept := size(h.noRoom) // always left for those to come, of which it is the largest but for items
 	room, most := maxResponse-len(req.GetKeys())*kept, fewTogether
 	rsp.Results = make([]*kvpb.BatchGetResponse_Result, 0, len(req.GetKeys()))
 	for keys := req.GetKeys(); len(keys) > 0; {
@@ -45,9 +42,9 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 		}
 		results, bytes := make([]batchResult, len(items)), 0
 		for i, item := range items {
-			result := noRoom
+			result := h.noRoom
 			if item.Version == 0 {
-				result = missing
+				result = h.missing
 			} else if more := sizeOf(item) - kept; more <= room {
 				room -= more
 				result = results[i].set(item)
@@ -73,6 +70,11 @@ func checkBatchGet(req *kvpb.BatchGetRequest) (namespace string, err error) {
 		c.key("", key)
 	}
 	return namespace, c.err
+}
+
+// refused is a result without an item.
+func refused(err error) *kvpb.BatchGetResponse_Result {
+	return &kvpb.BatchGetResponse_Result{Error: errorProto(err)}
 }
 
 // batchResult is a result with an item.
@@ -105,27 +107,27 @@ func (h *Handler) BatchPut(ctx context.Context, req *kvpb.BatchPutRequest, rsp *
 	if err != nil {
 		return err
 	}
-	answered := false
 	for _, w := range writes {
 		h.keys.Written(namespace, w.Key)
-		version, failed := h.store.Put(ctx, namespace, w)
-		if failed != nil && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if failed == nil {
-			h.leases.End(namespace, w.Key)
-		}
-		result := &kvpb.BatchPutResponse_Result{Version: version}
-		if err = refusal(ctx, failed); err != nil {
-			result = &kvpb.BatchPutResponse_Result{Error: errorProto(err)}
-		}
-		answered = answered || rpcerr.Code(err) != codes.Unavailable
-		rsp.Results = append(rsp.Results, result)
 	}
-	if !answered {
-		return err
+	all, ended := store.PutAll(ctx, h.store, namespace, writes)
+	results := make([]kvpb.BatchPutResponse_Result, len(all))
+	rsp.Results = make([]*kvpb.BatchPutResponse_Result, 0, len(all))
+	answered := false
+	for i, w := range all {
+		results[i].Version = w.Version
+		if w.Err == nil {
+			h.leases.End(namespace, writes[i].Key)
+		} else if err = refusal(ctx, w.Err); err != nil {
+			results[i].Error = errorProto(err)
+		}
+		answered = answered || w.Err == nil || rpcerr.Code(err) != codes.Unavailable
+		rsp.Results = append(rsp.Results, &results[i])
 	}
-	return nil
+	if ended != nil || answered {
+		return ended
+	}
+	return err
 }
 
 func checkBatchPut(req *kvpb.BatchPutRequest) (namespace string, writes []store.Write, err error) {
@@ -137,14 +139,25 @@ func checkBatchPut(req *kvpb.BatchPutRequest) (namespace string, writes []store.
 		return "", nil, c.err
 	}
 	c.list = "writes"
-	first := make(map[string]int, len(req.GetWrites()))
+	writes = make([]store.Write, 0, len(req.GetWrites()))
 	for i, w := range req.GetWrites() {
 		c.index = i
 		writes = append(writes, c.write(w, id))
-		if n, twice := first[w.GetKey()]; twice && id != "" {
-			c.fail("key", "that of writes[%d], want each key once in a request with request_id", n)
-		}
-		first[w.GetKey()] = i
+	}
+	if id != "" {
+		c.once(writes)
 	}
 	return namespace, writes, c.err
+}
+
+// once complains about a key that comes twice.
+func (c *checks) once(writes []store.Write) {
+	first := make(map[string]int, len(writes))
+	for i, w := range writes {
+		c.index = i
+		if n, twice := first[w.Key]; twice {
+			c.fail("key", "that of writes[%d], want each key once in a request with request_id", n)
+		}
+		first[w.Key] = i
+	}
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
+	"github.com/micro/platform/internal/rpcerr"
 	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/lease"
 	"github.com/micro/platform/kv-srv/internal/store"
@@ -22,6 +25,8 @@ type Handler struct {
 	keys   *hot.Keys
 	now    func() time.Time
 	leases *lease.Table
+
+	missing, noRoom *kvpb.BatchGetResponse_Result // those of all batches
 }
 
 var _ kvpb.KVHandler = (*Handler)(nil)
@@ -29,7 +34,12 @@ var _ kvpb.KVHandler = (*Handler)(nil)
 // New returns a handler of the items in s, which stays the caller's to close. It notes in
 // keys which of them are used.
 func New(s store.Store, keys *hot.Keys, now func() time.Time) *Handler {
-	return &Handler{s, keys, now, lease.New(now, maxLeases)}
+	return &Handler{
+		store: s, keys: keys, now: now, leases: lease.New(now, maxLeases),
+		missing: refused(known(store.ErrNotFound)),
+		noRoom: refused(rpcerr.New(codes.ResourceExhausted,
+			"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again")),
+	}
 }
 
 // Get implements kvpb.KVHandler. An item that the response has already is filled.

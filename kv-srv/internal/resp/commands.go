@@ -11,6 +11,9 @@ type command struct {
 	arity int // arguments with the name; below 0: so many at least
 	run   func(t *session, args [][]byte)
 
+	plain int // arguments with the name where several may be one call; 0: never
+	many  func(t *session, args [][]byte)
+
 	first, last, step int  // where keys are, as Redis has it; 0: nowhere
 	write             bool // changes items
 	open              bool // also for those who have not said who they are
@@ -34,7 +37,7 @@ func commands() map[string]*command {
 		{name: "dbsize", arity: 1, run: (*session).size},
 		{name: "scan", arity: -2, run: (*session).scan},
 
-		{name: "get", arity: 2, run: (*session).read, first: 1, last: 1, step: 1},
+		{name: "get", arity: 2, run: (*session).read, plain: 2, many: (*session).readTogether, first: 1, last: 1, step: 1},
 		{name: "strlen", arity: 2, run: (*session).length, first: 1, last: 1, step: 1},
 		{name: "mget", arity: -2, run: (*session).readMany, first: 1, last: -1, step: 1},
 		{name: "exists", arity: -2, run: (*session).exists, first: 1, last: -1, step: 1},
@@ -44,7 +47,7 @@ func commands() map[string]*command {
 		{name: "expiretime", arity: 2, run: (*session).expireTime, first: 1, last: 1, step: 1},
 		{name: "pexpiretime", arity: 2, run: (*session).pexpireTime, first: 1, last: 1, step: 1},
 
-		{name: "set", arity: -3, run: (*session).set, first: 1, last: 1, step: 1, write: true},
+		{name: "set", arity: -3, run: (*session).set, plain: 3, many: (*session).writeTogether, first: 1, last: 1, step: 1, write: true},
 		{name: "setnx", arity: 3, run: (*session).setAbsent, first: 1, last: 1, step: 1, write: true},
 		{name: "setex", arity: 4, run: (*session).setSeconds, first: 1, last: 1, step: 1, write: true},
 		{name: "psetex", arity: 4, run: (*session).setMillis, first: 1, last: 1, step: 1, write: true},

@@ -69,6 +69,10 @@ func (s *Server) Serve(c Caller) {
 	t.reset()
 	for !t.over {
 		args, refused, err := t.reader.Next()
+		if args != nil && t.join(args) {
+			continue
+		}
+		t.settle()
 		switch {
 		case err != nil:
 			t.out.fail("ERR " + err.Error())
@@ -88,9 +92,7 @@ func (s *Server) Serve(c Caller) {
 				return
 			}
 		}
-		if len(t.out.buf) >= fullBuffer && t.flush() != nil {
-			return
-		}
+		t.spill()
 	}
 	_ = t.flush() // the caller may have left
 }

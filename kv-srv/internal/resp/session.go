@@ -23,6 +23,8 @@ type session struct {
 	latest *command // nil: there was none
 	word   []byte   // that it was called by
 
+	waiting run
+
 	namespace string
 	name      string // that the caller has given itself
 	guesses   int    // of the password that were wrong
@@ -33,6 +35,9 @@ type session struct {
 	item   kvpb.Item
 	put    kvpb.PutRequest
 	stored kvpb.PutResponse
+	gets   kvpb.BatchGetRequest
+	puts   kvpb.BatchPutRequest
+	writes []kvpb.BatchPutRequest_Write
 }
 
 // reset makes the session that of a caller who has said nothing.
@@ -58,6 +63,13 @@ func (t *session) flush() error {
 		t.out.buf = nil
 	}
 	return err
+}
+
+// spill sends what is enough to be sent, and ends the session where it cannot.
+func (t *session) spill() {
+	if len(t.out.buf) >= fullBuffer && t.flush() != nil {
+		t.over = true
+	}
 }
 
 func (t *session) do(args [][]byte) {

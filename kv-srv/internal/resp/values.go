@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/micro/platform/internal/rpcerr"
+	micropb "github.com/micro/platform/proto/micro"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -101,7 +102,7 @@ func (t *session) setMany(args [][]byte) {
 	failed, text := 0, ""
 	for _, r := range rsp.GetResults() {
 		if e := r.GetError(); e != nil {
-			failed, text = failed+1, refusal(rpcerr.New(code(e.GetCode()), e.GetReason(), "%s", e.GetMessage()))
+			failed, text = failed+1, refusal(each(e))
 		}
 	}
 	if failed > 0 {
@@ -109,6 +110,11 @@ func (t *session) setMany(args [][]byte) {
 		return
 	}
 	t.out.status("OK")
+}
+
+// each is the error of one element of a batch.
+func each(e *micropb.Error) error {
+	return rpcerr.New(code(e.GetCode()), e.GetReason(), "%s", e.GetMessage())
 }
 
 // code is the one of a name.

@@ -22,7 +22,10 @@ type home struct {
 	backend string
 }
 
-var _ store.BatchGetter = (*Store)(nil)
+var (
+	_ store.BatchGetter = (*Store)(nil)
+	_ store.BatchPutter = (*Store)(nil)
+)
 
 // Add takes over a store for some namespaces. Backend is what settings call its kind. All
 // stores are added before anything else is called but Close.
@@ -63,6 +66,11 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
 	return s.of(namespace).Put(ctx, namespace, w)
+}
+
+// PutAll implements store.BatchPutter.
+func (s *Store) PutAll(ctx context.Context, namespace string, writes []store.Write) ([]store.Written, error) {
+	return store.PutAll(ctx, s.of(namespace), namespace, writes)
 }
 
 // Delete implements store.Store.

@@ -2,9 +2,9 @@ package memory
 
 // What the store counts besides the bytes of keys, values and metadata: the heap that
 // one of each takes when maps and trees are at their emptiest, measured on amd64. An
-// item of 100 bytes under a key of 12 takes 282 to 310. TestCostsAreHonest watches over
+// item of 100 bytes under a key of 12 takes 278 to 299. TestCostsAreHonest watches over
 // it. Large values may take up to an eighth more, by which the runtime rounds them up.
-// Not counted is what depends on Slots alone: 120 bytes for each of them, and 40 more for
+// Not counted is what depends on Slots alone: 24 bytes for each of them, and 40 more for
 // each period of whose requests some are remembered.
 const (
 	itemCost    = 216 // entry, record, slots in table, tree and heap, rounding to size classes

@@ -56,9 +56,8 @@ type Options struct {
 
 // Store is a store.Store in memory.
 //
-// Get takes the read lock of one of 256 shards, or Slots, which only the adding and removing of
-// keys takes for writing: overwriting swaps a pointer. All writers share one mutex, and
-// List waits for them, so a page is a snapshot and changes have one order.
+// Get takes no lock: overwriting swaps a pointer. All writers share one mutex, and List waits
+// for them, so a page is a snapshot and changes have one order.
 type Store struct {
 	opts  Options
 	table table
@@ -82,6 +81,7 @@ type Store struct {
 	logged    int64      // bytes of histories
 	items     int
 	hand      int    // the shard that gave the last sample
+	turn      int    // how many samples there were
 	floor     uint64 // changes of dropped namespaces up to it are gone
 
 	evicted, expired, lagging atomic.Uint64

@@ -6,23 +6,49 @@ import (
 	"github.com/micro/platform/kv-srv/internal/store"
 )
 
+var _ store.BatchGetter = (*Store)(nil)
+
 // Get implements store.Store. It allocates nothing.
 func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Item{}, err
 	}
 	e := s.table.find(name{namespace, key})
+	if rec := s.read(e); rec != nil {
+		return rec.item(e.key), nil
+	}
+	return store.Item{}, store.ErrNotFound
+}
+
+// read returns what an entry has for a reader, nil for nothing.
+func (s *Store) read(e *entry) *record {
 	if e == nil {
-		return store.Item{}, store.ErrNotFound
+		return nil
 	}
 	rec := e.rec.Load()
 	if rec.expires != 0 && rec.expired(s.now()) {
-		return store.Item{}, store.ErrNotFound
+		return nil
 	}
 	if s.opts.Evict {
 		e.see(s.versions.last.Load())
 	}
-	return rec.item(e.key), nil
+	return rec
+}
+
+// GetAll implements store.BatchGetter. It looks for all of them together.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	entries := make([]*entry, len(keys))
+	s.table.findAll(namespace, keys, entries)
+	items := make([]store.Item, len(keys))
+	for i, e := range entries {
+		if rec := s.read(e); rec != nil {
+			items[i] = rec.item(e.key)
+		}
+	}
+	return items, nil
 }
 
 // List implements store.Store. A page is a snapshot: writers wait for it.

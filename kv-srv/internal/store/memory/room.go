@@ -46,20 +46,18 @@ func (s *Store) evictable(need int64, keep *entry) bool {
 func (s *Store) evict(keep *entry) bool {
 	var victim *entry
 	left := sample
+	s.turn++
 	for n := 0; n < len(s.table.shards) && left > 0; n++ {
 		s.hand = (s.hand + 1) % len(s.table.shards)
-		// A range over a map begins anywhere, and only writers change the map.
-		for _, e := range s.table.shards[s.hand].entries {
-			if e == keep {
-				continue
+		s.table.shards[s.hand].from(s.turn, func(e *entry) bool {
+			if e != keep {
+				left--
+				if victim == nil || e.seen.Load() < victim.seen.Load() {
+					victim = e
+				}
 			}
-			if victim == nil || e.seen.Load() < victim.seen.Load() {
-				victim = e
-			}
-			if left--; left == 0 {
-				break
-			}
-		}
+			return left > 0
+		})
 	}
 	if victim == nil {
 		return false

@@ -24,10 +24,7 @@ func (s *Store) Slot(slot int) []Copy {
 // SlotItems returns the number of items in a slot, with those that are expired and not
 // removed yet.
 func (s *Store) SlotItems(slot int) int {
-	sh := &s.table.shards[slot]
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.len()
+	return s.table.shards[slot].len()
 }
 
 // Digest returns a sum over the names and versions of the items of a slot that are not

@@ -82,6 +82,8 @@ func (s *Store) reserve(at place, rec *record) (int64, error) {
 	return grown, s.makeRoom(grown+extra, at.now, sp, at.entry)
 }
 
+var _ store.BatchPutter = (*Store)(nil)
+
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint64, error) {
 	if err := ctx.Err(); err != nil {
@@ -89,6 +91,38 @@ func (s *Store) Put(ctx context.Context, namespace string, w store.Write) (uint6
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.write(namespace, w)
+}
+
+// PutAll implements store.BatchPutter.
+func (s *Store) PutAll(ctx context.Context, namespace string, writes []store.Write) ([]store.Written, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	all := make([]store.Written, len(writes))
+	s.warm(namespace, writes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range writes {
+		all[i].Version, all[i].Err = s.write(namespace, w)
+	}
+	return all, nil
+}
+
+// warm looks at what writes are about to change: they wait for its memory together, and do
+// not hold the lock meanwhile.
+func (s *Store) warm(namespace string, writes []store.Write) {
+	keys, entries := make([]string, len(writes)), make([]*entry, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	s.table.findAll(namespace, keys, entries)
+	for _, e := range entries {
+		s.read(e)
+	}
+}
+
+func (s *Store) write(namespace string, w store.Write) (uint64, error) {
 	at := s.enter(request.Put, namespace, w.Key, w.RequestID)
 	if a, ok := s.requests.find(at.request, at.slot, at.now); ok {
 		return a.Version, nil

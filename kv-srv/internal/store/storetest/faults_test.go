@@ -48,6 +48,7 @@ var faults = map[string]struct {
 	"says it expires and serves it": {"Expiry/NotServed", func(s store.Store) store.Store { return immortal{s} }},
 	"reads before it adds":          {"Increment/Concurrent", func(s store.Store) store.Store { return racyAdder{s} }},
 	"sorts what it gets":            {"GetAll/Order", func(s store.Store) store.Store { return sorter{s} }},
+	"stops at what it refuses":      {"PutAll/Refused", func(s store.Store) store.Store { return quitter{s} }},
 	"reads from a replica":          {"Concurrency/Linearizable", func(s store.Store) store.Store { return &stale{Store: s} }},
 	"takes * for any":               {"List/Prefix", func(s store.Store) store.Store { return globber{s} }},
 	"deletes the page's neighbours": {"DeletePrefix/Counts", func(s store.Store) store.Store { return sloppyDeleter{s} }},
@@ -336,6 +337,18 @@ func openSmall(t *testing.T) store.Store {
 }
 
 func openVague(t *testing.T) store.Store { return small{openMemory(t), &store.LimitError{}} }
+
+// quitter does no write after one that is refused.
+type quitter struct{ store.Store }
+
+func (q quitter) PutAll(ctx context.Context, ns string, writes []store.Write) ([]store.Written, error) {
+	all := make([]store.Written, len(writes))
+	for i, refused := 0, false; i < len(writes) && !refused; i++ {
+		all[i].Version, all[i].Err = q.Put(ctx, ns, writes[i])
+		refused = all[i].Err != nil
+	}
+	return all, nil
+}
 
 // sorter returns items in the order of their keys.
 type sorter struct{ store.Store }

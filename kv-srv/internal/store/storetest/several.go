@@ -32,6 +32,73 @@ func getAllTests() []test {
 	}
 }
 
+func putAllTests() []test {
+	return []test{
+		{"PutAll/Nothing", nil, func(k *kv) {
+			if all := k.putAll(); len(all) != 0 {
+				k.Fatalf("got %v for no write", all)
+			}
+		}},
+		{"PutAll/Order", nil, putAllOrder},
+		{"PutAll/Refused", func(k *kv) error { return k.try(store.Write{Key: "a", IfVersion: 1}) }, putAllRefused},
+		{"PutAll/Canceled", nil, func(k *kv) {
+			ctx, cancel := context.WithCancel(k.Context())
+			cancel()
+			all, err := store.PutAll(ctx, k.store, k.ns, []store.Write{{Key: "a"}})
+			k.wantError("PutAll", err, context.Canceled)
+			if len(all) > 0 {
+				k.Errorf("got %v beside the error", all)
+			}
+		}},
+	}
+}
+
+func (k *kv) putAll(writes ...store.Write) []store.Written {
+	k.Helper()
+	all, err := store.PutAll(k.Context(), k.store, k.ns, writes)
+	if err != nil {
+		k.Fatalf("PutAll of %d writes: %v", len(writes), err)
+	}
+	if len(all) != len(writes) {
+		k.Fatalf("PutAll of %d writes: got %d answers", len(writes), len(all))
+	}
+	return all
+}
+
+// putAllOrder writes one key twice.
+func putAllOrder(k *kv) {
+	k.set("a", "0")
+	all := k.putAll(
+		store.Write{Key: "b", Value: []byte("1")}, store.Write{Key: "a", Value: []byte("2")},
+		store.Write{Key: "c"}, store.Write{Key: "a", Value: []byte("3")})
+	for i, w := range all {
+		if w.Err != nil {
+			k.Fatalf("write %d: %v", i, w.Err)
+		}
+	}
+	k.wantLater("the second write of a key", all[3].Version, all[1].Version)
+	for key, i := range map[string]int{"b": 0, "c": 2, "a": 3} {
+		k.wantSame("version of "+key, k.get(key).Version, all[i].Version)
+	}
+	k.wantValue("a", "3")
+	k.wantValue("b", "1")
+	k.wantValue("c", "")
+}
+
+// putAllRefused: a write that is refused stops no other.
+func putAllRefused(k *kv) {
+	version := k.set("a", "0")
+	all := k.putAll(
+		store.Write{Key: "a", Value: []byte("1"), IfAbsent: true}, store.Write{Key: "b", Value: []byte("1")},
+		store.Write{Key: "a", Value: []byte("2"), IfVersion: version}, store.Write{Key: "a", Value: []byte("3"), IfVersion: version})
+	k.wantError("write 0", all[0].Err, store.ErrExists)
+	k.wantError("write 1", all[1].Err, nil)
+	k.wantError("write 2", all[2].Err, nil)
+	k.wantError("write 3", all[3].Err, store.ErrVersion)
+	k.wantValue("a", "2")
+	k.wantValue("b", "1")
+}
+
 func (k *kv) getAll(keys ...string) []store.Item {
 	k.Helper()
 	items, err := store.GetAll(k.Context(), k.store, k.ns, keys)

@@ -54,7 +54,7 @@ func Run(t *testing.T, open func(*testing.T) store.Store, optOut ...OptOut) {
 }
 
 func tests() []test {
-	return slices.Concat(getTests(), getAllTests(), putTests(), deleteTests(), incrementTests(), requestTests(),
+	return slices.Concat(getTests(), getAllTests(), putTests(), putAllTests(), deleteTests(), incrementTests(), requestTests(),
 		expiryTests(), listTests(), deletePrefixTests(), namespaceTests(), watchTests(), concurrencyTests(), lifeTests())
 }
 
