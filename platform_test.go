@@ -27,6 +27,7 @@ import (
 
 	"github.com/micro/platform"
 	greeterpb "github.com/micro/platform/examples/greeter/proto/greeter/v1"
+	"github.com/micro/platform/internal/host/hosttest"
 )
 
 // greeter is what an application registers.
@@ -297,16 +298,11 @@ func TestUnused(t *testing.T) {
 
 func leavesNothing(t *testing.T, before goleak.Option) {
 	t.Helper()
-	goleak.VerifyNone(t, before,
-		// What go-micro makes for a registry, or a client of an earlier test, and does not close.
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"),
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"),
-		goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run"), // of a client, until that is collected
+	goleak.VerifyNone(t, hosttest.Leftovers(before,
 		// What go-micro's package config begins for the process, by and by.
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/config.(*config).run"),
 		goleak.IgnoreAnyFunction("go-micro.dev/v5/config.(*config).run.func2"),
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/config/loader/memory.(*memory).Watch.func1"))
+		goleak.IgnoreAnyFunction("go-micro.dev/v5/config/loader/memory.(*memory).Watch.func1"))...)
 }
 
 // TestCall: a handler answers headers and trailers, over each protocol that has them.

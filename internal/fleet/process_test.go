@@ -15,6 +15,7 @@ import (
 
 	"github.com/micro/platform/internal/fleet"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/host/hosttest"
 	"github.com/micro/platform/internal/registries"
 	"github.com/micro/platform/internal/setting"
 	"github.com/micro/platform/tests/echo"
@@ -136,9 +137,7 @@ func TestKilled(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		// Other tests have services, whose clients are go-micro's.
-		goleak.VerifyNone(t, leaks, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"),
-			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"))
+		goleak.VerifyNone(t, hosttest.Leftovers(leaks)...)
 	})
 	p, other := begin(t, "127.0.0.1:0"), begin(t, "127.0.0.1:0")
 	reg := registry.NewMemoryRegistry()

@@ -15,6 +15,13 @@ import (
 type readiness struct {
 	mu     sync.Mutex
 	checks []condition
+	notes  []note
+}
+
+// note is what is to be known of a service, ready or not.
+type note struct {
+	name string
+	text func() string
 }
 
 type condition struct {
@@ -44,6 +51,26 @@ func (r *readiness) missing(ctx context.Context) map[string]string {
 	return all
 }
 
+func (r *readiness) addNote(name string, text func() string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes = append(r.notes, note{name, text})
+}
+
+// noted returns what there is to note.
+func (r *readiness) noted() map[string]string {
+	r.mu.Lock()
+	notes := slices.Clone(r.notes)
+	r.mu.Unlock()
+	all := map[string]string{}
+	for _, n := range notes {
+		if s := n.text(); s != "" {
+			all[n.name] = s
+		}
+	}
+	return all
+}
+
 // err is nil for a service that can serve.
 func (r *readiness) err(ctx context.Context) error {
 	var errs []error
@@ -53,12 +80,13 @@ func (r *readiness) err(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// serve answers /readyz: 200, or 503 with what the service waits for.
+// serve answers /readyz: 200, or 503 with what the service waits for, and notes beside.
 func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
 	answer := struct {
 		Status  string            `json:"status"`
 		Waiting map[string]string `json:"waiting,omitempty"`
-	}{"ready", r.missing(req.Context())}
+		Notes   map[string]string `json:"notes,omitempty"`
+	}{"ready", r.missing(req.Context()), r.noted()}
 	status := http.StatusOK
 	if len(answer.Waiting) > 0 {
 		answer.Status, status = "waiting", http.StatusServiceUnavailable

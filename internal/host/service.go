@@ -115,6 +115,10 @@ func (h *Host) Pages(c page.Config) (*page.Site, error) {
 // runs when somebody asks, for a second at most.
 func (h *Host) Ready(name string, check func(context.Context) error) { h.ready.add(name, check) }
 
+// Note adds what /readyz says of the service beside whether it is ready: text is asked when
+// somebody asks, and returns "" where there is nothing to say.
+func (h *Host) Note(name string, text func() string) { h.ready.addNote(name, text) }
+
 // Go runs f until the service stops, which ends f's context. An error from f stops
 // the host.
 func (h *Host) Go(f func(context.Context) error) {

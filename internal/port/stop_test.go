@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/micro/platform/internal/host/hosttest"
 	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/tests/echo"
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
@@ -368,8 +369,7 @@ func nothing(t *testing.T) func() {
 	return func() {
 		t.Helper()
 		// go-micro's clients cannot be closed.
-		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-			goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"), goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"))
+		goleak.VerifyNone(t, hosttest.Leftovers(before)...)
 	}
 }
 

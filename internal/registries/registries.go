@@ -21,12 +21,15 @@ import (
 // registryVar says which one.
 const registryVar = "PLATFORM_REGISTRY"
 
+// Schemes explains the URLs of registries.
+const Schemes = "mdns:, memory: (this process alone), " +
+	"etcd://[user:password@]a:2379,b:2379, consul://[:token@]host:8500 or nats://[user:password@]a:4222,b:4222; " +
+	"these three take ?tls=true&ca=FILE&cert=FILE&key=FILE"
+
 // Settings are those that say where services find each other.
 func Settings() []setting.Setting {
 	return []setting.Setting{
-		{Name: registryVar, Default: "mdns:", Help: "where services find each other: mdns:, memory: (this process alone), " +
-			"etcd://[user:password@]a:2379,b:2379, consul://[:token@]host:8500 or nats://[user:password@]a:4222,b:4222; " +
-			"these three take ?tls=true&ca=FILE&cert=FILE&key=FILE"},
+		{Name: registryVar, Default: "mdns:", Help: "where services find each other: " + Schemes},
 		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
 	}
 }
@@ -40,11 +43,14 @@ type Config struct {
 }
 
 // Read notes in v what is wrong.
-func Read(v *setting.Values) Config {
-	c := Config{URL: v.URL(registryVar)}
+func Read(v *setting.Values) Config { return ReadFrom(v, registryVar) }
+
+// ReadFrom is Read for another setting that names a registry.
+func ReadFrom(v *setting.Values, variable string) Config {
+	c := Config{URL: v.URL(variable)}
 	if c.URL.Scheme != "" { // an empty one is told already
 		if err := c.parse(); err != nil {
-			v.Fail(registryVar, "%w", err)
+			v.Fail(variable, "%w", err)
 		}
 	}
 	switch s := v.String("PLATFORM_MDNS"); s {

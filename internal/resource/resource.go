@@ -92,6 +92,7 @@ type plan struct {
 type field struct {
 	desc   protoreflect.FieldDescriptor
 	prefix bool
+	all    bool // asks for everything
 }
 
 type inner struct {
@@ -106,6 +107,12 @@ func (p *plan) any() bool {
 func (p *plan) collect(to []Resource, namespace string, m protoreflect.Message) []Resource {
 	for _, f := range p.names {
 		v := m.Get(f.desc)
+		if f.all {
+			if v.Bool() {
+				to = append(to, Resource{Namespace: namespace, Prefix: true})
+			}
+			continue
+		}
 		if !f.desc.IsList() {
 			to = append(to, Resource{Namespace: namespace, Name: v.String(), Prefix: f.prefix})
 			continue
@@ -155,6 +162,9 @@ func makePlan(d protoreflect.MessageDescriptor, above []protoreflect.FullName) *
 		case micropb.Resource_RESOURCE_PREFIX:
 			p.names = append(p.names, field{desc: f, prefix: true})
 			continue
+		case micropb.Resource_RESOURCE_ALL:
+			p.names = append(p.names, field{desc: f, all: true})
+			continue
 		}
 		if f.Message() == nil || f.IsMap() || slices.Contains(above, f.Message().FullName()) {
 			continue
@@ -170,7 +180,7 @@ func makePlan(d protoreflect.MessageDescriptor, above []protoreflect.FullName) *
 func kind(f protoreflect.FieldDescriptor) micropb.Resource {
 	r, _ := proto.GetExtension(f.Options(), micropb.E_Resource).(micropb.Resource)
 	want := protoreflect.StringKind
-	if r == micropb.Resource_RESOURCE_ALL_NAMESPACES {
+	if r == micropb.Resource_RESOURCE_ALL_NAMESPACES || r == micropb.Resource_RESOURCE_ALL {
 		want = protoreflect.BoolKind
 	}
 	if f.Kind() != want || want == protoreflect.BoolKind && f.IsList() {

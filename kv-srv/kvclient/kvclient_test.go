@@ -462,7 +462,7 @@ func TestWatchOfADeadService(t *testing.T) {
 // clients of other tests begin when they like.
 func noneLeft(t *testing.T, before goleak.Option) {
 	t.Helper()
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"))
+	goleak.VerifyNone(t, hosttest.Leftovers(before)...)
 }
 
 func TestWatchLosesItsService(t *testing.T) {

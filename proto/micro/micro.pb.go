@@ -39,6 +39,8 @@ const (
 	Resource_RESOURCE_PREFIX Resource = 3
 	// Every namespace, where this is true.
 	Resource_RESOURCE_ALL_NAMESPACES Resource = 4
+	// Everything of the namespace, where this is true.
+	Resource_RESOURCE_ALL Resource = 5
 )
 
 // Enum value maps for Resource.
@@ -49,6 +51,7 @@ var (
 		2: "RESOURCE_NAME",
 		3: "RESOURCE_PREFIX",
 		4: "RESOURCE_ALL_NAMESPACES",
+		5: "RESOURCE_ALL",
 	}
 	Resource_value = map[string]int32{
 		"RESOURCE_UNSPECIFIED":    0,
@@ -56,6 +59,7 @@ var (
 		"RESOURCE_NAME":           2,
 		"RESOURCE_PREFIX":         3,
 		"RESOURCE_ALL_NAMESPACES": 4,
+		"RESOURCE_ALL":            5,
 	}
 )
 
@@ -177,13 +181,14 @@ const file_micro_micro_proto_rawDesc = "" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage*\x81\x01\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage*\x93\x01\n" +
 	"\bResource\x12\x18\n" +
 	"\x14RESOURCE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12RESOURCE_NAMESPACE\x10\x01\x12\x11\n" +
 	"\rRESOURCE_NAME\x10\x02\x12\x13\n" +
 	"\x0fRESOURCE_PREFIX\x10\x03\x12\x1b\n" +
-	"\x17RESOURCE_ALL_NAMESPACES\x10\x04:L\n" +
+	"\x17RESOURCE_ALL_NAMESPACES\x10\x04\x12\x10\n" +
+	"\fRESOURCE_ALL\x10\x05:L\n" +
 	"\bresource\x12\x1d.google.protobuf.FieldOptions\x18\xf8\x95\x03 \x01(\x0e2\x0f.micro.ResourceR\bresourceB/Z-github.com/micro/platform/proto/micro;micropbb\x06proto3"
 
 var (

@@ -62,14 +62,14 @@ func (h *Handler) BatchGet(ctx context.Context, req *kvpb.BatchGetRequest, rsp *
 
 func checkBatchGet(req *kvpb.BatchGetRequest) (namespace string, err error) {
 	var c checks
-	namespace = c.namespace(req.GetNamespace())
-	c.batch("keys", len(req.GetKeys()))
-	c.list = "keys"
+	namespace = c.Namespace(req.GetNamespace())
+	c.Count("keys", len(req.GetKeys()), maxBatch)
+	c.List = "keys"
 	for i, key := range req.GetKeys() {
-		c.index = i
+		c.Index = i
 		c.key("", key)
 	}
-	return namespace, c.err
+	return namespace, c.Err
 }
 
 // refused is a result without an item.
@@ -132,31 +132,31 @@ func (h *Handler) BatchPut(ctx context.Context, req *kvpb.BatchPutRequest, rsp *
 
 func checkBatchPut(req *kvpb.BatchPutRequest) (namespace string, writes []store.Write, err error) {
 	var c checks
-	namespace = c.namespace(req.GetNamespace())
+	namespace = c.Namespace(req.GetNamespace())
 	id := c.requestID(req.GetRequestId())
-	c.batch("writes", len(req.GetWrites()))
-	if c.err != nil {
-		return "", nil, c.err
+	c.Count("writes", len(req.GetWrites()), maxBatch)
+	if c.Err != nil {
+		return "", nil, c.Err
 	}
-	c.list = "writes"
+	c.List = "writes"
 	writes = make([]store.Write, 0, len(req.GetWrites()))
 	for i, w := range req.GetWrites() {
-		c.index = i
+		c.Index = i
 		writes = append(writes, c.write(w, id))
 	}
 	if id != "" {
 		c.once(writes)
 	}
-	return namespace, writes, c.err
+	return namespace, writes, c.Err
 }
 
 // once complains about a key that comes twice.
 func (c *checks) once(writes []store.Write) {
 	first := make(map[string]int, len(writes))
 	for i, w := range writes {
-		c.index = i
+		c.Index = i
 		if n, twice := first[w.Key]; twice {
-			c.fail("key", "that of writes[%d], want each key once in a request with request_id", n)
+			c.Fail("key", "that of writes[%d], want each key once in a request with request_id", n)
 		}
 		first[w.Key] = i
 	}

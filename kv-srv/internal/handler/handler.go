@@ -45,11 +45,11 @@ func New(s store.Store, keys *hot.Keys, now func() time.Time) *Handler {
 // Get implements kvpb.KVHandler. An item that the response has already is filled.
 func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetResponse) error {
 	var c checks
-	namespace, key := c.namespace(req.GetNamespace()), c.key("key", req.GetKey())
+	namespace, key := c.Namespace(req.GetNamespace()), c.key("key", req.GetKey())
 	l := leasing{namespace: namespace, key: key, lease: c.lease(req.GetLease())}
 	l.stale = c.stale(req.GetStale(), l.lease)
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	h.keys.Read(namespace, key)
 	if l.lease > 0 {
@@ -66,9 +66,9 @@ func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetRe
 // Put implements kvpb.KVHandler.
 func (h *Handler) Put(ctx context.Context, req *kvpb.PutRequest, rsp *kvpb.PutResponse) error {
 	var c checks
-	namespace, w := c.namespace(req.GetNamespace()), c.write(req, c.requestID(req.GetRequestId()))
-	if c.err != nil {
-		return c.err
+	namespace, w := c.Namespace(req.GetNamespace()), c.write(req, c.requestID(req.GetRequestId()))
+	if c.Err != nil {
+		return c.Err
 	}
 	h.keys.Written(namespace, w.Key)
 	version, err := h.store.Put(ctx, namespace, w)
@@ -84,14 +84,14 @@ func (h *Handler) Put(ctx context.Context, req *kvpb.PutRequest, rsp *kvpb.PutRe
 // being made may be out of date, or whoever was to put it gives up.
 func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.DeleteResponse) error {
 	var c checks
-	namespace := c.namespace(req.GetNamespace())
+	namespace := c.Namespace(req.GetNamespace())
 	r := store.Removal{
 		Key:       c.key("key", req.GetKey()),
 		IfVersion: req.GetIfVersion(),
 		RequestID: c.requestID(req.GetRequestId()),
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	h.keys.Written(namespace, r.Key)
 	err := h.store.Delete(ctx, namespace, r)
@@ -104,15 +104,15 @@ func (h *Handler) Delete(ctx context.Context, req *kvpb.DeleteRequest, _ *kvpb.D
 // Increment implements kvpb.KVHandler.
 func (h *Handler) Increment(ctx context.Context, req *kvpb.IncrementRequest, rsp *kvpb.IncrementResponse) error {
 	var c checks
-	namespace := c.namespace(req.GetNamespace())
+	namespace := c.Namespace(req.GetNamespace())
 	a := store.Addition{
 		Key:       c.key("key", req.GetKey()),
 		Delta:     req.GetDelta(),
 		TTL:       c.ttl(req.GetTtl()),
 		RequestID: c.requestID(req.GetRequestId()),
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	h.keys.Written(namespace, a.Key)
 	sum, version, err := h.store.Increment(ctx, namespace, a)
@@ -127,9 +127,9 @@ func (h *Handler) Increment(ctx context.Context, req *kvpb.IncrementRequest, rsp
 // Touch implements kvpb.KVHandler.
 func (h *Handler) Touch(ctx context.Context, req *kvpb.TouchRequest, rsp *kvpb.TouchResponse) error {
 	var c checks
-	namespace, key, ttl := c.namespace(req.GetNamespace()), c.key("key", req.GetKey()), c.ttl(req.GetTtl())
-	if c.err != nil {
-		return c.err
+	namespace, key, ttl := c.Namespace(req.GetNamespace()), c.key("key", req.GetKey()), c.ttl(req.GetTtl())
+	if c.Err != nil {
+		return c.Err
 	}
 	h.keys.Written(namespace, key)
 	version, err := h.store.Touch(ctx, namespace, key, ttl)

@@ -14,15 +14,15 @@ const (
 // ListHotKeys implements kvpb.KVHandler.
 func (h *Handler) ListHotKeys(_ context.Context, req *kvpb.ListHotKeysRequest, rsp *kvpb.ListHotKeysResponse) error {
 	var c checks
-	namespace, limit := c.namespace(req.GetNamespace()), c.hotKeys(req.GetLimit())
+	namespace, limit := c.Namespace(req.GetNamespace()), c.hotKeys(req.GetLimit())
 	if req.GetAllNamespaces() {
 		if req.GetNamespace() != "" {
-			c.fail("all_namespaces", "true beside namespace %s, want one of them", namespace)
+			c.Fail("all_namespaces", "true beside namespace %s, want one of them", namespace)
 		}
 		namespace = ""
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	for _, key := range h.keys.Top(namespace, limit) {
 		rsp.Keys = append(rsp.Keys, &kvpb.ListHotKeysResponse_HotKey{
@@ -34,7 +34,7 @@ func (h *Handler) ListHotKeys(_ context.Context, req *kvpb.ListHotKeysRequest, r
 
 func (c *checks) hotKeys(n int32) int {
 	if n < 0 || n > maxHotKeys {
-		c.fail("limit", "%d, want 1 to %d, or 0 for %d", n, maxHotKeys, defaultHotKeys)
+		c.Fail("limit", "%d, want 1 to %d, or 0 for %d", n, maxHotKeys, defaultHotKeys)
 	}
 	if n == 0 {
 		return defaultHotKeys

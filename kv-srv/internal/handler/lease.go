@@ -36,7 +36,7 @@ func (c *checks) lease(d *durationpb.Duration) time.Duration {
 	}
 	lease := d.AsDuration()
 	if err := d.CheckValid(); err != nil || lease < minLease || lease > maxLease {
-		c.fail("lease", "%v, want 1ms to 1m, or none", lease)
+		c.Fail("lease", "%v, want 1ms to 1m, or none", lease)
 	}
 	return lease
 }
@@ -47,10 +47,10 @@ func (c *checks) stale(d *durationpb.Duration, lease time.Duration) time.Duratio
 	}
 	stale := d.AsDuration()
 	if err := d.CheckValid(); err != nil || stale < minTTL || stale > maxTTL {
-		c.fail("stale", "%v, want 1ms to 10 years, or none", stale)
+		c.Fail("stale", "%v, want 1ms to 10 years, or none", stale)
 	}
 	if lease == 0 {
-		c.fail("stale", "%v without lease, want both or lease alone", stale)
+		c.Fail("stale", "%v without lease, want both or lease alone", stale)
 	}
 	return stale
 }

@@ -10,17 +10,17 @@ import (
 // List implements kvpb.KVHandler.
 func (h *Handler) List(ctx context.Context, req *kvpb.ListRequest, rsp *kvpb.ListResponse) error {
 	var c checks
-	namespace, prefix := c.namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
+	namespace, prefix := c.Namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
 	l := listed{namespace, prefix}
 	q := store.Query{
 		Prefix:   prefix,
 		After:    c.pageToken(l, req.GetPageToken()),
-		Limit:    c.pageSize(req.GetPageSize()),
+		Limit:    c.PageSize(req.GetPageSize(), maxPage, defaultPage),
 		MaxBytes: maxResponse,
 		KeysOnly: req.GetKeysOnly(),
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	page, err := h.store.List(ctx, namespace, q)
 	if err != nil {
@@ -39,12 +39,12 @@ func (h *Handler) List(ctx context.Context, req *kvpb.ListRequest, rsp *kvpb.Lis
 // DeletePrefix implements kvpb.KVHandler.
 func (h *Handler) DeletePrefix(ctx context.Context, req *kvpb.DeletePrefixRequest, rsp *kvpb.DeletePrefixResponse) error {
 	var c checks
-	namespace, prefix := c.namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
+	namespace, prefix := c.Namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
 	if prefix == "" && !req.GetAll() {
-		c.fail("prefix", "empty, which is the whole namespace: confirm it with all")
+		c.Fail("prefix", "empty, which is the whole namespace: confirm it with all")
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	n, err := h.store.DeletePrefix(ctx, namespace, prefix)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 // ListNamespaces implements kvpb.KVHandler.
 func (h *Handler) ListNamespaces(ctx context.Context, req *kvpb.ListNamespacesRequest, rsp *kvpb.ListNamespacesResponse) error {
 	var c checks
-	q := store.NamespaceQuery{Limit: c.pageSize(req.GetPageSize())}
+	q := store.NamespaceQuery{Limit: c.PageSize(req.GetPageSize(), maxPage, defaultPage)}
 	if last := c.pageToken(listed{}, req.GetPageToken()); last != "" {
 		q.From = last + "\x00"
 	}
-	if c.err != nil {
-		return c.err
+	if c.Err != nil {
+		return c.Err
 	}
 	page, err := h.store.Namespaces(ctx, q)
 	if err != nil {

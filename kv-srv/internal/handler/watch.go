@@ -14,9 +14,9 @@ import (
 // done.
 func (h *Handler) Watch(ctx context.Context, req *kvpb.WatchRequest, stream kvpb.KV_WatchStream) error {
 	var c checks
-	namespace, prefix := c.namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
-	if c.err != nil {
-		return c.err
+	namespace, prefix := c.Namespace(req.GetNamespace()), c.prefix(req.GetPrefix())
+	if c.Err != nil {
+		return c.Err
 	}
 	var lost error // the caller
 	err := h.store.Watch(ctx, namespace, prefix, req.GetFromVersion(), func(e store.Event) error {

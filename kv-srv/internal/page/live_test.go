@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/host/hosttest"
 	"github.com/micro/platform/kv-srv/internal/handler"
 	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/page"
@@ -227,7 +228,6 @@ func TestViewersLeave(t *testing.T) {
 	for _, f := range all {
 		f.leave()
 	}
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	goleak.VerifyNone(t, hosttest.Leftovers(before,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))...)
 }

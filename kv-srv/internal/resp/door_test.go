@@ -16,6 +16,7 @@ import (
 
 	"github.com/micro/platform/internal/certs/certstest"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/host/hosttest"
 	"github.com/micro/platform/kv-srv/kvserver"
 )
 
@@ -231,8 +232,7 @@ func TestStop(t *testing.T) {
 			go func() { busy <- w.load(fmt.Sprint("n", i)) }()
 		}
 	})
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).watch.func1"),
-		goleak.IgnoreAnyFunction("go-micro.dev/v5/registry/cache.(*cache).run"), goleak.IgnoreAnyFunction("go-micro.dev/v5/registry.(*memRegistry).ttlPrune"))
+	goleak.VerifyNone(t, hosttest.Leftovers(before)...)
 }
 
 // load adds to a number until the connection ends. It returns an error for answers that are

@@ -1,0 +1,203 @@
+// Package registrar is the write side: it keeps the catalog, the leases and the registry
+// below in step.
+package registrar
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/lease"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// What a registrar refuses.
+var (
+	ErrNotFound = errors.New("no such instance")
+	ErrLease    = errors.New("the instance has another lease")
+	ErrSeen     = errors.New("the instance is not registered here")
+)
+
+// Below is the registry below.
+type Below interface {
+	// Put has it know an instance, and tells whether it keeps that when this process is
+	// lost. What it does not take now it is given again.
+	Put(ctx context.Context, id catalog.ID, i *discoverypb.Instance) (kept bool)
+
+	// Remove has it forget an instance, whoever has put it.
+	Remove(ctx context.Context, id catalog.ID)
+}
+
+// Registrar is the write side of a node. Its methods may be called at once; what they do to
+// one instance has an order.
+type Registrar struct {
+	catalog *catalog.Catalog
+	leases  *lease.Table
+	below   Below // nil: there is none
+	now     func() time.Time
+
+	seed   maphash.Seed
+	stripe [256]sync.Mutex
+}
+
+// New returns the write side of a catalog.
+func New(c *catalog.Catalog, l *lease.Table, below Below, now func() time.Time) *Registrar {
+	return &Registrar{catalog: c, leases: l, below: below, now: now, seed: maphash.MakeSeed()}
+}
+
+// lock has one caller at a time do something to an instance.
+func (r *Registrar) lock(id catalog.ID) (unlock func()) {
+	mu := &r.stripe[maphash.Comparable(r.seed, id)%uint64(len(r.stripe))]
+	mu.Lock()
+	return mu.Unlock
+}
+
+// Register makes an instance known. It is r's from then on.
+func (r *Registrar) Register(ctx context.Context, n catalog.Name, i *discoverypb.Instance, ttl time.Duration) (leaseID string, kept bool, err error) {
+	id := catalog.ID{Name: n, Instance: i.GetId()}
+	defer r.lock(id)()
+	what := &discoverypb.Event{Type: discoverypb.Event_TYPE_REGISTERED}
+	i.RegisterTime = timestamppb.New(r.now())
+	switch old := r.catalog.Get(id); {
+	case old != nil:
+		what.Type = discoverypb.Event_TYPE_CHANGED
+		i.RegisterTime = old.GetRegisterTime()
+		i.OperatorStatus = old.GetOperatorStatus()
+		if i.GetOperatorStatus() != discoverypb.Status_STATUS_UNSPECIFIED {
+			i.StatusReason = old.GetStatusReason()
+		}
+	case r.catalog.Known(id) == discoverypb.Event_TYPE_LOST:
+		what.Type = discoverypb.Event_TYPE_BACK
+	}
+	i.Source, i.Ttl = discoverypb.Source_SOURCE_LEASE, durationpb.New(ttl)
+	settle(i)
+	if _, err := r.catalog.Put(n, i, what); err != nil {
+		return "", false, err
+	}
+	leaseID = r.leases.Grant(id, ttl)
+	return leaseID, r.put(ctx, id), nil
+}
+
+// settle says which status counts.
+func settle(i *discoverypb.Instance) {
+	if i.GetInstanceStatus() == discoverypb.Status_STATUS_UNSPECIFIED {
+		i.InstanceStatus = discoverypb.Status_STATUS_UP
+	}
+	i.Status = i.GetOperatorStatus()
+	if i.GetStatus() == discoverypb.Status_STATUS_UNSPECIFIED {
+		i.Status = i.GetInstanceStatus()
+	}
+	if i.GetStatus() == discoverypb.Status_STATUS_UP {
+		i.StatusReason = ""
+	}
+}
+
+// put gives the registry below what the catalog has.
+func (r *Registrar) put(ctx context.Context, id catalog.ID) (kept bool) {
+	if r.below == nil {
+		return false
+	}
+	return r.below.Put(ctx, id, r.catalog.Get(id))
+}
+
+// Renew keeps leases, and returns those that are not known.
+func (r *Registrar) Renew(ids []string) (unknown []string) { return r.leases.Renew(ids) }
+
+// Deregister removes an instance. With a lease that must be its own, if it has one here.
+func (r *Registrar) Deregister(ctx context.Context, id catalog.ID, leaseID, reason string) error {
+	defer r.lock(id)()
+	i := r.catalog.Get(id)
+	if err := r.check(id, i, leaseID); err != nil {
+		return err
+	}
+	if i.GetSource() == discoverypb.Source_SOURCE_SEEN {
+		return ErrSeen
+	}
+	r.leases.Drop(id)
+	r.catalog.Remove(id, &discoverypb.Event{Type: discoverypb.Event_TYPE_DEREGISTERED, Reason: reason})
+	if r.below != nil {
+		r.below.Remove(ctx, id)
+	}
+	return nil
+}
+
+// check refuses what is not there, and who has not its lease.
+func (r *Registrar) check(id catalog.ID, i *discoverypb.Instance, leaseID string) error {
+	if i == nil {
+		return ErrNotFound
+	}
+	if held, this := r.leases.Holds(id, leaseID); leaseID != "" && held && !this {
+		return ErrLease
+	}
+	return nil
+}
+
+// SetStatus says whether an instance wants calls: as it says itself with its lease, or as an
+// operator does without.
+func (r *Registrar) SetStatus(ctx context.Context, id catalog.ID, s discoverypb.Status, leaseID, reason string) (i *discoverypb.Instance, kept bool, err error) {
+	defer r.lock(id)()
+	old := r.catalog.Get(id)
+	if err := r.check(id, old, leaseID); err != nil {
+		return nil, false, err
+	}
+	i = proto.CloneOf(old)
+	i.UpdateTime = nil
+	if leaseID == "" {
+		i.OperatorStatus = s
+	} else {
+		i.InstanceStatus = s
+	}
+	before := i.GetStatus()
+	settle(i)
+	if i.GetStatus() != before || leaseID == "" {
+		i.StatusReason = reason
+		settle(i)
+	}
+	if _, err := r.catalog.Put(id.Name, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: by(leaseID, reason)}); err != nil {
+		return nil, false, err
+	}
+	if i.GetSource() != discoverypb.Source_SOURCE_SEEN {
+		kept = r.put(ctx, id)
+	}
+	return r.catalog.Get(id), kept, nil
+}
+
+// by says in the timeline who has set a status.
+func by(leaseID, reason string) string {
+	who := "operator"
+	if leaseID != "" {
+		who = "instance"
+	}
+	if reason == "" {
+		return who
+	}
+	return who + ": " + reason
+}
+
+// Ended forgets instances whose leases have ended.
+func (r *Registrar) Ended(ctx context.Context, ids []catalog.ID) {
+	for _, id := range ids {
+		r.ended(ctx, id)
+	}
+}
+
+func (r *Registrar) ended(ctx context.Context, id catalog.ID) {
+	defer r.lock(id)()
+	i := r.catalog.Get(id)
+	if held, _ := r.leases.Holds(id, ""); held || i.GetSource() != discoverypb.Source_SOURCE_LEASE {
+		return // it was registered again meanwhile
+	}
+	r.catalog.Remove(id, &discoverypb.Event{
+		Type: discoverypb.Event_TYPE_LOST, Reason: "no renewal for " + i.GetTtl().AsDuration().String(),
+	})
+	if r.below != nil {
+		r.below.Remove(ctx, id)
+	}
+}
