@@ -3,18 +3,22 @@ package discoveryserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/micro/platform/discovery-srv/internal/below"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/registries"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -30,7 +34,7 @@ const (
 	warming = 30 * time.Second // the usual time to live
 )
 
-func start(_ context.Context, h *host.Host) error {
+func start(ctx context.Context, h *host.Host) error {
 	conf := readConfig(h.Settings)
 	if err := h.Settings.Err(); err != nil {
 		return err
@@ -42,11 +46,49 @@ func start(_ context.Context, h *host.Host) error {
 		Ended:   func(ctx context.Context, ids []catalog.ID) { write.Ended(ctx, ids) },
 		Changed: func(s lease.State) { tell(h, s) },
 	})
-	write = registrar.New(known, leases, nil, time.Now)
+	d := handler.Config{Catalog: known, Leases: leases}
+	if conf.below.URL.Scheme == "memory" { // of which nobody else would know
+		write = registrar.New(known, leases, nil, time.Now)
+	} else {
+		b, err := openBelow(ctx, h, conf)
+		if err != nil {
+			return err
+		}
+		write = registrar.New(known, leases, b, time.Now)
+		h.Go(func(ctx context.Context) error { return b.Run(ctx, write) })
+		h.Note("registry", b.Away)
+		d.Away = b.Away
+	}
+	d.Registrar = write
 	h.Go(leases.Run)
 	h.Note("leases", func() string { return note(leases.State()) })
-	d := handler.New(handler.Config{Catalog: known, Registrar: write, Leases: leases})
-	return errors.Join(h.Metrics().Register(metrics(known, leases)), discoverypb.RegisterRegistryHandler(h.Server(), d))
+	return errors.Join(h.Metrics().Register(metrics(known, leases)), discoverypb.RegisterRegistryHandler(h.Server(), handler.New(d)))
+}
+
+// How often registries are asked for all that they have: mDNS tells of nothing by itself.
+const (
+	lookOften  = 3 * time.Second
+	lookSeldom = 15 * time.Second
+)
+
+func openBelow(ctx context.Context, h *host.Host, conf config) (*below.Below, error) {
+	reg, err := registries.OpenBare(ctx, conf.below, h.Log)
+	if err != nil {
+		return nil, err
+	}
+	o := below.Options{Registry: reg, Look: lookOften, Owner: rand.Text(), Log: h.Log}
+	if conf.below.Remote() {
+		o.Keeps, o.Watches, o.Look = true, true, lookSeldom
+	}
+	b := below.New(o)
+	h.OnStop(func(ctx context.Context) error {
+		b.Close(ctx)
+		if c, ok := reg.(io.Closer); ok {
+			return c.Close()
+		}
+		return nil
+	})
+	return b, nil
 }
 
 // tell logs that leases are preserved, and that they no longer are.
