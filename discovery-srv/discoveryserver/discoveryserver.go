@@ -12,6 +12,7 @@ import (
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
+	"github.com/micro/platform/discovery-srv/internal/page"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
@@ -33,6 +34,13 @@ const (
 func start(_ context.Context, h *host.Host) error {
 	conf := readConfig(h.Settings)
 	if err := h.Settings.Err(); err != nil {
+		return err
+	}
+	pages, err := page.Config()
+	if err != nil {
+		return err
+	}
+	if _, err := h.Pages(pages); err != nil {
 		return err
 	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
