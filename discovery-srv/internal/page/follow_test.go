@@ -15,7 +15,6 @@ type follower struct {
 	read  chan struct{} // gets one for each part that has come
 	mu    sync.Mutex
 	got   string // since what was waited for last
-	all   string
 }
 
 // follow follows a page until the test ends.
@@ -42,7 +41,7 @@ func (s *site) follow(t *testing.T, at string) *follower {
 		for b := make([]byte, 4096); ; {
 			n, err := rsp.Body.Read(b)
 			f.mu.Lock()
-			f.got, f.all = f.got+string(b[:n]), f.all+string(b[:n])
+			f.got += string(b[:n])
 			f.mu.Unlock()
 			select {
 			case f.read <- struct{}{}:
@@ -81,13 +80,6 @@ func (f *follower) says(want string) bool {
 		f.got = rest
 	}
 	return ok
-}
-
-// saw tells whether the page has ever said something.
-func (f *follower) saw(what string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return strings.Contains(f.all, what)
 }
 
 func (f *follower) text() string {

@@ -23,5 +23,5 @@ func newNode(s *discoverypb.NodeState) node {
 	return n
 }
 
-// ago is how long a moment is past.
-func ago(t time.Time) string { return page.Span(max(0, time.Since(t))) }
+// ago is how long a moment is past, in whole seconds.
+func ago(t time.Time) string { return page.Span(max(0, time.Since(t)).Truncate(time.Second)) }
