@@ -51,7 +51,6 @@ func start(ctx context.Context, h *host.Host) error {
 	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
-	var err error
 	if conf.role == "read" {
 		read(h, conf, known, &d)
 	} else {

@@ -20,7 +20,7 @@ func askDeregister(ctx context.Context, r *page.Request) (page.Content, error) {
 		return page.Content{}, err
 	}
 	at := v.Name.to("instance", ofInstance, v.ID)
-	if !v.Node.Reads && !v.Seen() {
+	if !v.Seen() {
 		v.Form = &page.Form{Action: r.Self(), Submit: "Deregister", Danger: true, Cancel: at, Fields: []page.Field{{Name: fieldReason, Label: "Why"}}}
 	}
 	return page.Content{Title: "Deregister " + v.ID, Crumbs: append(v.Name.way(), page.Link{Href: at, Text: v.ID}), Data: v}, nil

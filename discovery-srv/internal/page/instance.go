@@ -65,7 +65,7 @@ type instanceView struct {
 	Node   node
 	Is     *shown // nil: it is not there
 	Events []eventRow
-	Form   *page.Form // by which an operator sets its status; nil: not here
+	Form   *page.Form // by which an operator sets its status; nil: it cannot
 }
 
 // instance that is not there is not found, and its page has what became of it.
@@ -77,7 +77,7 @@ func instance(ctx context.Context, r *page.Request) (page.Content, error) {
 	}
 	if v.Is == nil {
 		c.Status = http.StatusNotFound
-	} else if !v.Node.Reads {
+	} else {
 		v.Form = statusForm(r, v.Is.Instance)
 	}
 	v.Events, err = v.events(ctx, r)

@@ -83,7 +83,7 @@ func (l *late) Watch(ctx context.Context, req *discoverypb.WatchRequest, st disc
 // served is a discovery-srv that a test has assembled.
 func served(t *testing.T, r func(*host.Host) discoverypb.RegistryHandler) *site {
 	t.Helper()
-	return of(t, host.Service{Name: "discovery-srv", Start: func(_ context.Context, h *host.Host) error {
+	return of(t, nil, host.Service{Name: "discovery-srv", Start: func(_ context.Context, h *host.Host) error {
 		c, err := page.Config()
 		if err == nil {
 			_, err = h.Pages(c)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/micro/platform/discovery-srv/discoveryserver"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/internal/host"
@@ -54,54 +55,56 @@ func TestAway(t *testing.T) {
 		w := newWriting(h)
 		return handler.New(handler.Config{Catalog: w.known, Registrar: w.write, Leases: w.lease, Away: func() string { s, _ := why.Load().(string); return s }})
 	})
-	wantHas(t, s.show(t, ""), "Registry belowreached")
+	if a := s.show(t, ""); strings.Contains(a.text(), "reached") {
+		t.Errorf("nothing is away, and the page says:\n%s", a.text())
+	}
 	f := s.follow(t, "")
-	f.await(t, "reached</span>")
+	f.await(t, "keeps leases")
 	why.Store("etcd: \u202e" + script)
 	f.await(t, `The registry below is not reached:</strong> <bdi>etcd: <span class="esc">\u202e</span>&lt;script&gt;`)
 }
 
-// source is one that a read node has lost for a while.
-type source struct{ age time.Duration }
-
-func (s source) Age() time.Duration    { return s.age }
-func (s source) Warming() bool         { return true }
-func (s source) Preserving() time.Time { return time.Unix(1_700_000_000, 0) }
-
-// TestReadNode: its pages say how old they are, and offer nothing that it cannot do; what
-// is sent all the same it refuses.
+// TestReadNode: its pages show what its source has and have that do what is sent, and once
+// the source is gone say how old they are.
 func TestReadNode(t *testing.T) {
-	s := served(t, func(*host.Host) discoverypb.RegistryHandler {
-		known := catalog.New(catalog.Options{})
-		i := &discoverypb.Instance{Id: "a", Address: "10.0.0.1:80", Status: discoverypb.Status_STATUS_UP, Source: discoverypb.Source_SOURCE_PEER}
-		if _, err := known.Put(catalog.Name{Namespace: "default", Service: "shop"}, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_SEEN}); err != nil {
-			t.Error(err)
+	var s *site
+	var f *follower
+	there := t.Run("with its source", func(inner *testing.T) {
+		w := open(inner)
+		for _, id := range []string{"a", "b"} {
+			w.register(inner, "shop", &discoverypb.Instance{Id: id})
 		}
-		return handler.New(handler.Config{Catalog: known, Source: source{90 * time.Second}, Away: func() string { return "no route" }})
+		source := strings.Trim(strings.TrimPrefix(w.base, "http://"), "/")
+		s = of(t, map[string]string{"DISCOVERY_ROLE": "read", "DISCOVERY_SOURCE": source}, discoveryserver.Service())
+		f = s.follow(t, "")
+		f.await(inner, "up to date")
+		a := s.show(inner, "")
+		wantHas(inner, a, "follows one that keeps leases", "Sourcereached", "shop")
+		if strings.Contains(a.text(), "Leases") {
+			inner.Error("it counts leases, which others have")
+		}
+		here := s.follow(inner, one("shop", "a"))
+		wantStatus(inner, s.submit(inner, s.show(inner, one("shop", "a")), map[string]string{"reason": "a new disk"}), http.StatusSeeOther)
+		here.await(inner, "a new disk")
+		if got := w.instance(inner, "shop", "a"); got.GetOperatorStatus() != discoverypb.Status_STATUS_DRAINING {
+			inner.Errorf("the source has %v", got)
+		}
+		wantStatus(inner, s.submit(inner, s.show(inner, at("deregister", "shop", "instance", "a")), nil), http.StatusSeeOther)
+		here.await(inner, "It is not here")
 	})
-	for _, at := range []string{"", at("service", "shop"), one("shop", "a")} {
-		wantHas(t, s.show(t, at), "The node that this one follows is not reached: no route", "What stands here is 1 min old.", "warming", "None has ended since 2023-11-14 22:13:20 UTC")
+	if !there {
+		return
 	}
-	a := s.show(t, "")
-	wantHas(t, a, "follows one that keeps leases", "heard of 1 min ago")
-	if strings.Contains(a.text(), "Leases0") {
-		t.Error("it counts leases, which others have")
+	f.await(t, "The node that this one follows is not reached:")
+	f.await(t, "heard of ")
+	for _, at := range []string{at("service", "shop"), one("shop", "b"), at("deregister", "shop", "instance", "b")} {
+		wantHas(t, s.show(t, at), "The node that this one follows is not reached:", "What stands here is")
 	}
-	for _, at := range []string{one("shop", "a"), at("deregister", "shop", "instance", "a")} {
-		a := s.show(t, at)
-		wantHas(t, a, "This node only reads")
-		if fields := a.fields(); len(fields) > 0 {
-			t.Errorf("%s has a form: %v", at, fields)
-		}
+	late := s.submit(t, s.show(t, one("shop", "b")), nil)
+	wantStatus(t, late, http.StatusServiceUnavailable)
+	if got := late.fields()["status"]; got != "draining" {
+		t.Errorf("the form has lost what was sent: %q", got)
 	}
-	for at, fields := range map[string]map[string]string{
-		one("shop", "a"): {"status": "draining"}, at("deregister", "shop", "instance", "a"): {},
-	} {
-		a := s.send(t, at, fields) // as a form of a write node does
-		wantStatus(t, a, http.StatusBadRequest)
-		wantHas(t, a, "this node only reads", "discovery.read_only")
-	}
-	wantHas(t, s.show(t, one("shop", "a")), "another node")
 }
 
 // TestSeen: what its own process has put into the registry below is not removed here.
