@@ -131,3 +131,14 @@ func TestSeen(t *testing.T) {
 	wantStatus(t, s.submit(t, a, map[string]string{"status": "out-of-service"}), http.StatusSeeOther)
 	wantHas(t, s.show(t, one("shop", "a")), "out of serviceby an operator")
 }
+
+// TestWriteNode: a node that leaves lookups to others has pages all the same.
+func TestWriteNode(t *testing.T) {
+	s := of(t, map[string]string{"DISCOVERY_ROLE": "write", "DISCOVERY_REGISTRY": "memory:"}, discoveryserver.Service())
+	s.register(t, "shop", &discoverypb.Instance{Id: "a"})
+	list, here := s.follow(t, at("service", "shop")), s.follow(t, one("shop", "a"))
+	wantStatus(t, s.submit(t, s.show(t, one("shop", "a")), map[string]string{"reason": "a new disk"}), http.StatusSeeOther)
+	list.await(t, "a new disk")
+	here.await(t, "a new disk")
+	wantHas(t, s.show(t, ""), "shop")
+}
