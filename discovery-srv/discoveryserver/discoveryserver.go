@@ -27,7 +27,7 @@ import (
 
 // Service returns the service for a host to run.
 func Service() host.Service {
-	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start}
+	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start, Last: true}
 }
 
 // What a table of leases goes by, beside settings.
