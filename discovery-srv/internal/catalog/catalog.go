@@ -91,6 +91,11 @@ func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 	if old != nil && same(old.instance, i) {
 		return false, nil
 	}
+	now := c.opts.Now()
+	if i.GetUpdateTime() == nil {
+		i.UpdateTime = timestamppb.New(now)
+	}
+	i.Index = c.index + 1
 	grown := size(i)
 	if old != nil {
 		grown -= size(old.instance)
@@ -99,16 +104,11 @@ func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 		return false, ErrFull
 	}
 	c.bytes += grown
+	c.index++
 	if s == nil {
 		s = newService(n)
 		c.services[n] = s
 	}
-	now := c.opts.Now()
-	if i.GetUpdateTime() == nil {
-		i.UpdateTime = timestamppb.New(now)
-	}
-	c.index++
-	i.Index = c.index
 	if old == nil {
 		c.instances++
 		c.settle(s, true)

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -138,6 +139,49 @@ func TestEachFieldIsAChange(t *testing.T) {
 		if changed, err := c.Put(shop, proto.CloneOf(i), event(discoverypb.Event_TYPE_CHANGED)); !changed || err != nil {
 			t.Errorf("%s: changed %v, error %v, want a change", f.Name(), changed, err)
 		}
+	}
+}
+
+func TestFull(t *testing.T) {
+	const most = 16 << 10
+	c := open(catalog.Options{MaxBytes: most})
+	var n int
+	for ; ; n++ {
+		changed, err := c.Put(shop, instance(fmt.Sprint(n), "1"), event(discoverypb.Event_TYPE_REGISTERED))
+		if errors.Is(err, catalog.ErrFull) && !changed {
+			break
+		}
+		if err != nil || n > 16 {
+			t.Fatalf("put %d: %v, want room for a while and then ErrFull", n, err)
+		}
+	}
+	full := c.Stats()
+	if n < 10 || full.Instances != n || full.Bytes > most {
+		t.Errorf("full with %d: %+v", n, full)
+	}
+	if got := ids(c, shop, ""); len(got) != n {
+		t.Errorf("what found no room left %d instances, want %d", len(got), n)
+	}
+	large := instance("0", "1")
+	large.Metadata = map[string]string{"a": string(make([]byte, most))}
+	if _, err := c.Put(shop, large, event(discoverypb.Event_TYPE_CHANGED)); !errors.Is(err, catalog.ErrFull) {
+		t.Errorf("one that grows: got %v, want ErrFull", err)
+	}
+	put(t, c, shop, "0", "2") // no larger
+	if got := c.Stats().Bytes; got != full.Bytes {
+		t.Errorf("another version: %d bytes, want %d as before", got, full.Bytes)
+	}
+	for i := range n {
+		remove(t, c, shop, fmt.Sprint(i))
+	}
+	if got := c.Stats(); got.Bytes != 0 || got.Instances != 0 || got.Services != 0 {
+		t.Errorf("all removed: %+v, want nothing", got)
+	}
+	for i := range n {
+		put(t, c, shop, fmt.Sprint(i), "1")
+	}
+	if got := c.Stats().Bytes; got != full.Bytes {
+		t.Errorf("all put again: %d bytes, want %d as before", got, full.Bytes)
 	}
 }
 
