@@ -106,7 +106,7 @@ func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 	c.bytes += grown
 	c.index++
 	if s == nil {
-		s = newService(n)
+		s = newService(n, c.base)
 		c.services[n] = s
 	}
 	if old == nil {
