@@ -154,12 +154,15 @@ func (r *Registrar) SetStatus(ctx context.Context, id catalog.ID, s discoverypb.
 	} else {
 		i.InstanceStatus = s
 	}
-	before := i.GetStatus()
-	settle(i)
-	if i.GetStatus() != before || leaseID == "" {
+	switch {
+	case i.GetOperatorStatus() != discoverypb.Status_STATUS_UNSPECIFIED && leaseID != "":
+		// The reason is the operator's.
+	case leaseID == "" && s == discoverypb.Status_STATUS_UNSPECIFIED:
+		i.StatusReason = "" // why it is taken back is not why the status is what the instance says
+	default:
 		i.StatusReason = reason
-		settle(i)
 	}
+	settle(i)
 	if _, err := r.catalog.Put(id.Name, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: by(leaseID, reason)}); err != nil {
 		return nil, false, err
 	}
