@@ -128,12 +128,18 @@ func (r *Registrar) Deregister(ctx context.Context, id catalog.ID, leaseID, reas
 	return nil
 }
 
-// check refuses what is not there, and who has not its lease.
+// check refuses what is not there, and who speaks for an instance without its lease.
 func (r *Registrar) check(id catalog.ID, i *discoverypb.Instance, leaseID string) error {
 	if i == nil {
 		return ErrNotFound
 	}
-	if held, this := r.leases.Holds(id, leaseID); leaseID != "" && held && !this {
+	if leaseID == "" {
+		return nil
+	}
+	if i.GetSource() == discoverypb.Source_SOURCE_SEEN {
+		return ErrSeen
+	}
+	if held, this := r.leases.Holds(id, leaseID); held && !this {
 		return ErrLease
 	}
 	return nil
