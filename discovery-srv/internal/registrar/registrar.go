@@ -164,7 +164,9 @@ func (r *Registrar) SetStatus(ctx context.Context, id catalog.ID, s discoverypb.
 	case i.GetOperatorStatus() != discoverypb.Status_STATUS_UNSPECIFIED && leaseID != "":
 		// The reason is the operator's.
 	case leaseID == "" && s == discoverypb.Status_STATUS_UNSPECIFIED:
-		i.StatusReason = "" // why it is taken back is not why the status is what the instance says
+		if old.GetOperatorStatus() != s {
+			i.StatusReason = "" // why it is taken back is not why the status is what the instance says
+		}
 	default:
 		i.StatusReason = reason
 	}

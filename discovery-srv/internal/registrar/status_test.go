@@ -20,6 +20,7 @@ func TestStatus(t *testing.T) {
 			{draining, own, "a deploy", statuses(draining, draining, unsaid, "a deploy")},
 			{draining, own, "a deploy", statuses(draining, draining, unsaid, "a deploy")}, // nothing new
 			{draining, own, "a long one", statuses(draining, draining, unsaid, "a long one")},
+			{unsaid, "", "nothing to take back", statuses(draining, draining, unsaid, "a long one")},
 			{out, "", "disk full", statuses(out, draining, out, "disk full")},
 			{up, own, "ready", statuses(out, up, out, "disk full")},
 			{out, "", "disk broken", statuses(out, up, out, "disk broken")},
