@@ -86,8 +86,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				w.node.lives[id] = true // it has been there, so its end is told
 			}
 		},
-		"start again, empty": func(t *rapid.T) {
-			if rapid.IntRange(0, 3).Draw(t, "seldom") == 0 {
+		"start again, empty": func(*rapid.T) {
+			if len(w.has) > 0 {
 				w.node = newNode()
 				w.node.warming = true
 				w.cut()
@@ -100,6 +100,13 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			if w.watch != nil {
 				w.send()
 			}
+		},
+		"hear": func(*rapid.T) { // of all there is
+			if w.watch == nil {
+				w.follow()
+			}
+			w.send()
+			w.receive(1000)
 		},
 		"receive": func(t *rapid.T) { w.receive(rapid.IntRange(1, 3).Draw(t, "messages")) },
 	}
@@ -259,10 +266,13 @@ func TestView(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			has := map[string]bool{}
+			has, gone := map[string]bool{}, []string{}
 			v := view.View{
-				Put:    func(_ catalog.Name, i *discoverypb.Instance) { has[i.GetId()] = true },
-				Remove: func(id catalog.ID, _ *discoverypb.Removed) { delete(has, id.Instance) },
+				Put: func(_ catalog.Name, i *discoverypb.Instance) { has[i.GetId()] = true },
+				Remove: func(id catalog.ID, _ *discoverypb.Removed) {
+					delete(has, id.Instance)
+					gone = append(gone, id.Instance)
+				},
 			}
 			v.Begin()
 			for _, m := range append(m{script(false, snapshot), script(false, snapshot, "a", "b"), script(false, synced), nil}, tt.messages...) {
@@ -274,6 +284,11 @@ func TestView(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, slices.Sorted(maps.Keys(has))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, id := range gone {
+				if has[id] {
+					t.Errorf("%s was gone for a while", id)
+				}
 			}
 		})
 	}
