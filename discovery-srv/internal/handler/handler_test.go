@@ -2,7 +2,6 @@ package handler_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,47 +118,6 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("renew: unknown %q, want the first alone", got.GetUnknownLeaseIds())
 	}
 	must[*discoverypb.DeregisterResponse](t, h, &discoverypb.DeregisterRequest{Service: "shop", InstanceId: "a", LeaseId: own})
-}
-
-// away is a source that was heard of a minute ago.
-type away struct{ since time.Time }
-
-func (away) Age() time.Duration      { return time.Minute }
-func (away) Warming() bool           { return true }
-func (a away) Preserving() time.Time { return a.since }
-
-func TestReadNode(t *testing.T) {
-	known := catalog.New(catalog.Options{})
-	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	h := handler.New(handler.Config{Catalog: known, Source: away{since}, Away: func() string { return "no route" }})
-	for _, req := range []proto.Message{
-		&discoverypb.RegisterRequest{}, &discoverypb.RenewRequest{}, &discoverypb.DeregisterRequest{}, &discoverypb.SetStatusRequest{},
-	} {
-		refused(t, h, req, codes.FailedPrecondition, "discovery.read_only", "this node only reads: ask one that writes")
-	}
-	name := catalog.Name{Namespace: "default", Service: "shop"}
-	if _, err := known.Put(name, &discoverypb.Instance{Id: "a"}, &discoverypb.Event{Type: discoverypb.Event_TYPE_REGISTERED}); err != nil {
-		t.Fatal(err)
-	}
-	got := must[*discoverypb.GetServiceResponse](t, h, &discoverypb.GetServiceRequest{Service: "shop"})
-	s := got.GetState()
-	if len(got.GetInstances()) != 1 || s.GetRole() != discoverypb.NodeState_ROLE_READ || !s.GetWarming() || s.GetAway() != "no route" ||
-		s.GetAge().AsDuration() != time.Minute || !s.GetPreservingSince().AsTime().Equal(since) || s.GetIndex() != known.Stats().Index {
-		t.Errorf("got %v", got)
-	}
-	must[*discoverypb.ListServicesResponse](t, h, &discoverypb.ListServicesRequest{})
-	must[*discoverypb.TimelineResponse](t, h, &discoverypb.TimelineRequest{Service: "shop"})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	err := h.Watch(ctx, &discoverypb.WatchRequest{AllNamespaces: true}, &stream{ctx: ctx, send: func(m *discoverypb.WatchResponse) error {
-		if m.GetType() == discoverypb.WatchResponse_TYPE_SYNCED {
-			cancel()
-		}
-		return nil
-	}})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("watch: %v", err)
-	}
 }
 
 // FuzzRegister registers what anybody may say: it is refused with its field, or is there.

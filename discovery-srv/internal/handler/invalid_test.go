@@ -95,8 +95,8 @@ func TestInvalidRegister(t *testing.T) {
 		{endpoint(&discoverypb.Endpoint{Response: &discoverypb.Value{Type: "\xff"}}), `instance.endpoints: not UTF-8`},
 		{endpoint(&discoverypb.Endpoint{Request: deep}), `instance.endpoints: values more than 8 deep`},
 		{
-			&req{Service: "a", Instance: &in{Id: "a", Address: "a:1", Metadata: map[string]string{"a": strings.Repeat("x", 64<<10)}}},
-			`instance: 65547 bytes of metadata, service_metadata and endpoints, want at most 65536`,
+			&req{Service: "a", Instance: &in{Id: "a", Address: "a:1", Metadata: map[string]string{"a": strings.Repeat("x", 256<<10)}}},
+			`instance: 262155 bytes of metadata, service_metadata and endpoints, want at most 262144`,
 		},
 	})
 	must[*discoverypb.RegisterResponse](t, open(t, 0), valid())
