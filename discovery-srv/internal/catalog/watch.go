@@ -62,7 +62,11 @@ type Watch struct {
 
 	mu    sync.Mutex
 	dirty map[Name]struct{}
+	lost  bool // there were too many: all may have changed
 }
+
+// maxDirty is how many services may have changed before all are told anew.
+const maxDirty = 10_000
 
 // Update is what has changed.
 type Update struct {
@@ -128,20 +132,26 @@ func (w *Watch) ring() {
 func (w *Watch) mark(n Name) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.dirty[n]; !ok {
-		w.dirty[n] = struct{}{}
-		w.ring()
+	if _, ok := w.dirty[n]; ok || w.lost {
+		return
 	}
+	w.dirty[n] = struct{}{}
+	if len(w.dirty) > maxDirty {
+		w.dirty, w.lost = map[Name]struct{}{}, true
+	}
+	w.ring()
 }
 
-func (w *Watch) take() map[Name]struct{} {
+// take returns which services have changed, or that any may have.
+func (w *Watch) take() (dirty map[Name]struct{}, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	dirty := w.dirty
+	dirty, lost = w.dirty, w.lost
+	w.lost = false
 	if len(dirty) > 0 {
 		w.dirty = map[Name]struct{}{}
 	}
-	return dirty
+	return dirty, lost
 }
 
 // Bell rings when Next has something to tell. The first time it rings at once.
@@ -153,7 +163,9 @@ func (w *Watch) Next() Update {
 	c.mu.RLock() // nothing changes between what is taken and the index
 	defer c.mu.RUnlock()
 	u := Update{Index: c.index}
-	for n := range w.take() {
+	dirty, lost := w.take()
+	w.whole = w.whole || lost
+	for n := range dirty {
 		// What was dropped, or has forgotten some of it, is told with everything else.
 		if s := c.services[n]; s == nil || s.floor > w.told {
 			w.whole = true

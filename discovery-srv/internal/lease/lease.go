@@ -49,6 +49,7 @@ type Table struct {
 	exhausted  bool      // it has been for the longest time, and as many are late
 	late       int       // when they were counted
 	judged     int64     // when that was
+	looked     int64     // when Run looked last; 0: it has not
 	lost       uint64
 
 	renewals, unknown atomic.Uint64
@@ -185,6 +186,7 @@ func (t *Table) Run(ctx context.Context) error {
 		}
 		if len(ended) > 0 {
 			t.opts.Ended(ctx, ended)
+			t.attend()
 		}
 		timer.Reset(next)
 	}
@@ -196,6 +198,7 @@ func (t *Table) pass() (ended []catalog.ID, changed *State, next time.Duration) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
+	t.excuse(now)
 	over := t.over(now)
 	if len(over) > 0 || now-t.judged >= int64(pause) {
 		changed = t.judge(now)
@@ -215,6 +218,27 @@ func (t *Table) pass() (ended []catalog.ID, changed *State, next time.Duration) 
 		return ended, changed, pause
 	}
 	return ended, changed, min(time.Duration(max(t.queue[0].due-now, 0)), pause)
+}
+
+// absence is how long Run may not have looked before it is not the instances that were away,
+// but this process: it was stopped, or its machine was.
+const absence = 3 * pause
+
+// attend says that the time until now was not one of absence.
+func (t *Table) attend() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.looked = t.now()
+}
+
+// excuse gives all leases their whole time after such an absence.
+func (t *Table) excuse(now int64) {
+	if away := now - t.looked; t.looked > 0 && away > int64(absence) {
+		for _, l := range t.byID {
+			l.renewed.Store(now)
+		}
+	}
+	t.looked = now
 }
 
 // over takes out of the queue what has not been renewed in time.

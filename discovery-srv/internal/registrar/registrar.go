@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -215,11 +216,20 @@ func by(leaseID, reason string) string {
 	return who + ": " + reason
 }
 
+// together is how many instances are ended at once: the registry below may be slow.
+const together = 16
+
 // Ended forgets instances whose leases have ended.
 func (r *Registrar) Ended(ctx context.Context, ids []catalog.ID) {
+	var g errgroup.Group
+	g.SetLimit(together)
 	for _, id := range ids {
-		r.ended(ctx, id)
+		g.Go(func() error {
+			r.ended(ctx, id)
+			return nil
+		})
 	}
+	_ = g.Wait() // it has no errors
 }
 
 func (r *Registrar) ended(ctx context.Context, id catalog.ID) {
