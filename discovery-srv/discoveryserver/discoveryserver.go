@@ -5,16 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/dns"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
+	"github.com/micro/platform/discovery-srv/internal/sd"
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/port"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -45,8 +50,16 @@ func start(_ context.Context, h *host.Host) error {
 	write = registrar.New(known, leases, nil, time.Now)
 	h.Go(leases.Run)
 	h.Note("leases", func() string { return note(leases.State()) })
+	serveDNS(h, known)
+	h.Handle(sd.Path, sd.Handler(h.Call))
 	d := handler.New(handler.Config{Catalog: known, Registrar: write, Leases: leases})
 	return errors.Join(h.Metrics().Register(metrics(known, leases)), discoverypb.RegisterRegistryHandler(h.Server(), d))
+}
+
+// serveDNS answers DNS, if the settings say where.
+func serveDNS(h *host.Host, known *catalog.Catalog) {
+	s := dns.New(dns.Config{Folded: known.Folded, Shuffle: rand.Shuffle})
+	h.PlainDoor(dnsVar, call.DNS, func(v *port.Visitor) { s.Serve(v) }, func(c *port.Caller, b []byte) []byte { return s.Packet(c, b) })
 }
 
 // tell logs that leases are preserved, and that they no longer are.

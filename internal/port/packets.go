@@ -56,7 +56,7 @@ func (s *Server) listenPackets(address string) (*packets, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packets{conn: c.(*net.UDPConn), local: addressOf(c.LocalAddr())} //nolint:errcheck,revive // it is one of UDP
+	p := &packets{conn: c.(*net.UDPConn), local: addressOf(c.LocalAddr())}
 	if !p.local.IsUnspecified() {
 		return p, nil
 	}
