@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/micro/platform/discovery-srv/discoveryserver"
+	"github.com/micro/platform/internal/call"
+	"github.com/micro/platform/internal/certs/certstest"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/host/hosttest"
 )
@@ -193,8 +195,7 @@ func grep(text, word string) string {
 	return strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return !strings.Contains(l, word) }), "\n")
 }
 
-// TestSettings: the door can be moved and shut, and is refused where others reach it, also
-// with TLS on both sides.
+// TestSettings: the door can be moved and shut, and is refused where others reach it.
 func TestSettings(t *testing.T) {
 	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -207,26 +208,56 @@ func TestSettings(t *testing.T) {
 		"nowhere":   `DISCOVERY_DNS: "nowhere" is no address`,
 		at:          "listen udp " + at + ": bind: address already in use: does it run already? Else set DISCOVERY_DNS to another",
 	} {
-		if err := start(t, value); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := start(t, "DISCOVERY_DNS", value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v", value, err)
 		}
 	}
-	if err := start(t, "off"); err != nil {
-		t.Error(err)
+	if doors, err := start(t, "DISCOVERY_DNS", "off"); err != nil || len(doors) > 0 {
+		t.Errorf("off: got %v, %v", doors, err)
+	}
+	if doors, err := start(t, "DISCOVERY_DNS", "0.0.0.0:0", "PLATFORM_INSECURE", "true"); err != nil || doors[call.DNS] == "" {
+		t.Errorf("with leave: got %v, %v", doors, err)
 	}
 }
 
-// start runs a service until it has started, and returns why it has not.
-func start(t *testing.T, address string) error {
+// TestMutual: where callers show certificates, those of DNS do not, and so it is on loopback
+// alone.
+func TestMutual(t *testing.T) {
+	ca := certstest.NewCA(t)
+	pair := ca.Issue("discovery.test", time.Now().Add(time.Hour))
+	root := certstest.File(t, ca.PEM)
+	mutual := []string{
+		"PLATFORM_TLS_CERT", certstest.File(t, pair.Cert), "PLATFORM_TLS_KEY", certstest.File(t, pair.Key),
+		"PLATFORM_TLS_CLIENT_CA", root, "PLATFORM_TLS_CA", root, "PLATFORM_TLS_SERVER_NAME", "discovery.test",
+	}
+	if _, err := start(t, append(mutual, "DISCOVERY_ADDRESS", "0.0.0.0:0", "DISCOVERY_DNS", "0.0.0.0:0")...); err == nil || !strings.HasPrefix(err.Error(), "DISCOVERY_DNS: other machines can reach") {
+		t.Errorf("got error %v", err)
+	}
+	n := run(t, mutual...)
+	n.register("greeter/a@192.0.2.1:80")
+	for _, network := range []string{"udp", "tcp"} {
+		if got := short(n.exchange(network, question("greeter.platform.", dns.TypeA))); got != "NOERROR; A 192.0.2.1" {
+			t.Errorf("over %s: got %s", network, got)
+		}
+	}
+}
+
+// start runs a service until it has started, and returns its doors or why it has none.
+func start(t *testing.T, env ...string) (doors map[string]string, err error) {
 	t.Helper()
-	env := map[string]string{
-		"DISCOVERY_REGISTRY": "memory:", "PLATFORM_REGISTRY": "memory:", "DISCOVERY_ADDRESS": "127.0.0.1:0", "DISCOVERY_DNS": address, "PLATFORM_DATA": t.TempDir(),
+	all := map[string]string{
+		"DISCOVERY_REGISTRY": "memory:", "PLATFORM_REGISTRY": "memory:", "DISCOVERY_ADDRESS": "127.0.0.1:0", "PLATFORM_DATA": t.TempDir(),
+	}
+	for pair := range slices.Chunk(env, 2) {
+		all[pair[0]] = pair[1]
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	return host.Run(ctx, host.Process{
-		Getenv: func(name string) string { return env[name] }, Stderr: t.Output(), Started: func([]host.Running) { cancel() },
+	err = host.Run(ctx, host.Process{
+		Getenv: func(name string) string { return all[name] }, Stderr: t.Output(),
+		Started: func(running []host.Running) { doors = running[0].Doors; cancel() },
 	}, discoveryserver.Service())
+	return doors, err
 }
 
 // TestEnd: nothing is left.
