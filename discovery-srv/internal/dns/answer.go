@@ -52,6 +52,9 @@ func (t *talk) run() {
 		return
 	}
 	switch {
+	case !exists && !p.nowhere && !t.server.conf.Knows():
+		t.fail(dns.RcodeServerFailure) // its caller asks another node, or takes what it had
+		return
 	case !exists:
 		t.answer.Rcode = dns.RcodeNameError
 	case t.asked.Qtype == dns.TypeANY: // RFC 8482, 4.2

@@ -17,6 +17,10 @@ type Config struct {
 	// whether there are others whose names end in a dot and it.
 	Folded func(n catalog.Name) (services []string, below bool)
 
+	// Knows tells whether the node has heard what there is: until then what it does not
+	// find may be there. Nil: it has.
+	Knows func() bool
+
 	// Shuffle puts n elements into any order, each equally often.
 	Shuffle func(n int, swap func(i, j int))
 }
@@ -25,7 +29,12 @@ type Config struct {
 type Server struct{ conf Config }
 
 // New returns a server.
-func New(c Config) *Server { return &Server{c} }
+func New(c Config) *Server {
+	if c.Knows == nil {
+		c.Knows = func() bool { return true }
+	}
+	return &Server{c}
+}
 
 // Caller is who asks, and the calls that are made for it.
 type Caller interface {

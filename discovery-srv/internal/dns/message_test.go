@@ -220,6 +220,34 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestRoles: a node that reads answers what it has heard, and until it has heard anything
+// says that it could not tell; one that only writes answers none.
+func TestRoles(t *testing.T) {
+	write := run(t)
+	write.register("greeter/a@192.0.2.1:80")
+	read := run(t, "DISCOVERY_ROLE", "read", "DISCOVERY_SOURCE", write.Address("discovery-srv"))
+	for end := time.Now().Add(patience); short(read.exchange("udp", question("greeter.platform.", dns.TypeA))) != "NOERROR; A 192.0.2.1"; {
+		if time.Now().After(end) {
+			t.Fatal("a node that reads does not hear of an instance")
+		}
+	}
+	if got := short(read.exchange("udp", question("none.platform.", dns.TypeA))); got != none {
+		t.Errorf("got %s, want %s", got, none)
+	}
+	alone := run(t, "DISCOVERY_ROLE", "read", "DISCOVERY_SOURCE", "127.0.0.1:1")
+	for name, want := range map[string]string{
+		"greeter.platform.": "SERVFAIL", "greeter.a.ns.platform.": "SERVFAIL", "a.ns.platform.": "SERVFAIL",
+		"x.addr.platform.": none, "c0000201.addr.platform.": "NOERROR; A 192.0.2.1", "platform.": nodata,
+	} {
+		if got := short(alone.exchange("udp", question(name, dns.TypeA))); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+	if doors, err := start(t, "DISCOVERY_ROLE", "write"); err != nil || len(doors) > 0 {
+		t.Errorf("one that writes: got doors %v, error %v", doors, err)
+	}
+}
+
 // TestMutual: where callers show certificates, those of DNS do not, and so it is on loopback
 // alone.
 func TestMutual(t *testing.T) {
