@@ -19,6 +19,7 @@ import (
 	"github.com/micro/platform/discovery-srv/internal/follow"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
+	"github.com/micro/platform/discovery-srv/internal/page"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
 	"github.com/micro/platform/discovery-srv/internal/sd"
 	"github.com/micro/platform/internal/call"
@@ -31,7 +32,7 @@ import (
 
 // Service returns the service for a host to run.
 func Service() host.Service {
-	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start}
+	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start, Last: true}
 }
 
 // What a table of leases goes by, beside settings.
@@ -46,10 +47,16 @@ func start(ctx context.Context, h *host.Host) error {
 	if err := h.Settings.Err(); err != nil {
 		return err
 	}
+	pages, err := page.Config()
+	if err != nil {
+		return err
+	}
+	if _, err := h.Pages(pages); err != nil {
+		return err
+	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
 	answers := dns.Config{Folded: known.Folded, Shuffle: mathrand.Shuffle}
-	var err error
 	if conf.role == "read" {
 		answers.Knows = read(h, conf, known, &d)
 	} else {
