@@ -34,6 +34,10 @@ const freshness = 30 * time.Second
 // one if there is.
 const retries = 2
 
+// dialing bounds the making of a connection, so that a call to a machine that is gone has
+// time left for another one.
+const dialing = 2 * time.Second
+
 // New returns a go-micro client that finds services in r, speaks protobuf and passes traces
 // on. It tries a call again that no instance has begun, and no other. It calls by TLS
 // unless secure is nil. It makes no connection before the first call.
@@ -49,6 +53,7 @@ func New(r registry.Registry, secure *certs.Source, log *slog.Logger) client.Cli
 		client.Broker(broker.NewMemoryBroker()),
 		client.Transport(newTransport(secure, l)),
 		client.ContentType("application/protobuf"),
+		client.DialTimeout(dialing),
 		client.Retries(retries),
 		client.Retry(unbegun),
 		client.Backoff(soon),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/micro/platform/internal/resource"
 	micropb "github.com/micro/platform/proto/micro"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 	echopb "github.com/micro/platform/tests/echo/proto/micro/test/v1"
 )
@@ -44,9 +45,23 @@ func TestOf(t *testing.T) {
 		"no repeated message":   {&kvpb.BatchPutRequest{}, all{{Namespace: "default"}}},
 		"one of all namespaces": {&kvpb.ListHotKeysRequest{Namespace: "billing"}, all{{Namespace: "billing"}}},
 		"all namespaces":        {&kvpb.ListHotKeysRequest{AllNamespaces: true}, all{{Namespace: "*"}}},
-		"none":                  {&echopb.CountRequest{Count: 3}, nil},
-		"no field":              {&emptypb.Empty{}, nil},
-		"not even a message":    {(*kvpb.GetRequest)(nil), all{{Namespace: "default"}}},
+		"everything": {
+			&discoverypb.WatchRequest{Namespace: "billing", AllServices: true},
+			all{{Namespace: "billing", Prefix: true}},
+		},
+		"everything, and not asked for": {
+			&discoverypb.WatchRequest{Namespace: "billing", Services: []string{"a", "b"}},
+			all{{Namespace: "billing", Name: "a"}, {Namespace: "billing", Name: "b"}},
+		},
+		"everything and names": {
+			&discoverypb.WatchRequest{Services: []string{"a"}, AllServices: true},
+			all{{Namespace: "default", Name: "a"}, {Namespace: "default", Prefix: true}},
+		},
+		"everything of all namespaces": {&discoverypb.WatchRequest{AllServices: true, AllNamespaces: true}, all{{Namespace: "*", Prefix: true}}},
+		"nothing of what there may be": {&discoverypb.WatchRequest{}, all{{Namespace: "default"}}},
+		"none":                         {&echopb.CountRequest{Count: 3}, nil},
+		"no field":                     {&emptypb.Empty{}, nil},
+		"not even a message":           {(*kvpb.GetRequest)(nil), all{{Namespace: "default"}}},
 	}
 	var find resource.Finder
 	for name, tt := range tests {

@@ -38,7 +38,7 @@ func TestCompose(t *testing.T) {
 		name string
 		test func(*site)
 	}{
-		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside}, {"console", testConsole},
+		{"image", testImage}, {"from outside", testOutside}, {"from a container", testInside}, {"console", testConsole}, {"discovery", testDiscovery},
 		{"kill", testKill}, {"stop", testStop}, {"backup", testBackup}, {"alone", testAlone}, {"mutual TLS", testMutual},
 		{"backends", testBackends}, {"etcd", testEtcd}, {"ring", testRing}, {"down", testDown},
 	} {
@@ -122,7 +122,7 @@ func testInside(s *site) {
 func testConsole(s *site) {
 	const page = "http://127.0.0.1:8080/"
 	s.await(func() error {
-		if got := s.run("curl", "-s", page); !strings.Contains(got, "2 services, 2 instances, all ready") {
+		if got := s.run("curl", "-s", page); !strings.Contains(got, "3 services, 3 instances, all ready") {
 			return fmt.Errorf("the first page has %s", got)
 		}
 		return nil

@@ -41,6 +41,11 @@ func testRing(s *site) {
 	for _, n := range nodes[1:] {
 		s.holds(n, written)
 	}
+	for range 6 { // of callers who know no address
+		if got := s.finding("ring", "kv", "get", written[0], "--namespace", "ring"); got != written[0] {
+			s.t.Errorf("through discovery got %q", got)
+		}
+	}
 	s.t.Logf("a node is killed: %d items were read through each of the others after %s", len(written), time.Since(begin).Round(time.Millisecond))
 	s.ring(nodes[1:])
 	written = append(written, s.write(nodes[1], "between")...)

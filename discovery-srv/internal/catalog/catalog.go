@@ -4,6 +4,7 @@ package catalog
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,11 @@ func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 	if old != nil && same(old.instance, i) {
 		return false, nil
 	}
+	now := c.opts.Now()
+	if i.GetUpdateTime() == nil {
+		i.UpdateTime = timestamppb.New(now)
+	}
+	i.Index = c.index + 1
 	grown := size(i)
 	if old != nil {
 		grown -= size(old.instance)
@@ -100,22 +106,17 @@ func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 		return false, ErrFull
 	}
 	c.bytes += grown
+	c.index++
 	if s == nil {
-		s = newService(n)
+		s = newService(n, c.base)
 		c.services[n] = s
 	}
-	now := c.opts.Now()
-	if i.GetUpdateTime() == nil {
-		i.UpdateTime = timestamppb.New(now)
-	}
-	c.index++
-	i.Index = c.index
 	if old == nil {
 		c.instances++
 		c.settle(s, true)
 	}
 	s.put(old, i)
-	c.timeline.note(ID{n, i.GetId()}, i, what, now)
+	c.timeline.note(ID{n, i.GetId()}, i, what, c.index, now)
 	c.watches.changed(n)
 	return true, nil
 }
@@ -136,7 +137,7 @@ func (c *Catalog) Remove(id ID, what *discoverypb.Event) *discoverypb.Instance {
 	if s.len() == 0 {
 		c.settle(s, false)
 	}
-	c.timeline.end(id, old.instance, what, c.opts.Now())
+	c.timeline.end(id, old.instance, what, c.index, c.opts.Now())
 	c.watches.changed(id.Name)
 	return old.instance
 }
@@ -213,11 +214,16 @@ func (c *Catalog) Services(namespace, prefix string, after Name, limit int) (all
 	return all, more
 }
 
-// Timeline returns the events of a service, or of one of its instances, the latest first.
-func (c *Catalog) Timeline(n Name, instance string) []*discoverypb.Event {
+// Timeline returns up to limit events of a service, or of one of its instances, the latest
+// first: those before an index, or all for 0. It tells before which one there are more; 0:
+// there are none.
+func (c *Catalog) Timeline(n Name, instance string, before uint64, limit int) (some []*discoverypb.Event, more uint64) {
+	if before == 0 {
+		before = math.MaxUint64
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.timeline.list(n, instance)
+	return c.timeline.list(n, instance, before, limit)
 }
 
 // Known tells whether an instance was there and was lost, as far as the timeline goes.

@@ -37,8 +37,9 @@ type gone struct {
 // minGone is how many removals are remembered at least.
 const minGone = 64
 
-func newService(n Name) *service {
-	s := &service{name: n, byID: btree.NewG(8, func(a, b *entry) bool { return a.instance.GetId() < b.instance.GetId() })}
+// newService returns one of which nothing is known up to an index: it may have been dropped.
+func newService(n Name, floor uint64) *service {
+	s := &service{name: n, floor: floor, byID: btree.NewG(8, func(a, b *entry) bool { return a.instance.GetId() < b.instance.GetId() })}
 	s.head.prev, s.head.next = &s.head, &s.head
 	return s
 }

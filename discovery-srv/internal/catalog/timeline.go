@@ -29,6 +29,7 @@ type story struct {
 }
 
 type event struct {
+	index   uint64
 	at      int64 // nanoseconds since 1970
 	what    discoverypb.Event_Type
 	status  discoverypb.Status
@@ -41,7 +42,7 @@ func newTimeline() timeline { return timeline{map[Name]map[string]*story{}, list
 
 func (t *timeline) find(id ID) *story { return t.stories[id.Name][id.Instance] }
 
-func (t *timeline) note(id ID, i *discoverypb.Instance, what *discoverypb.Event, now time.Time) *story {
+func (t *timeline) note(id ID, i *discoverypb.Instance, what *discoverypb.Event, index uint64, now time.Time) *story {
 	s := t.find(id)
 	if s == nil {
 		s = &story{}
@@ -58,15 +59,15 @@ func (t *timeline) note(id ID, i *discoverypb.Instance, what *discoverypb.Event,
 		s.events = slices.Delete(s.events, 0, 1)
 	}
 	s.events = append(s.events, event{
-		at: now.UnixNano(), what: what.GetType(), reason: what.GetReason(),
+		index: index, at: now.UnixNano(), what: what.GetType(), reason: what.GetReason(),
 		status: i.GetStatus(), address: i.GetAddress(), version: i.GetVersion(),
 	})
 	return s
 }
 
 // end notes the last event of an instance, and forgets the one that ended first.
-func (t *timeline) end(id ID, i *discoverypb.Instance, what *discoverypb.Event, now time.Time) {
-	t.note(id, i, what, now).ended = t.ended.PushBack(id)
+func (t *timeline) end(id ID, i *discoverypb.Instance, what *discoverypb.Event, index uint64, now time.Time) {
+	t.note(id, i, what, index, now).ended = t.ended.PushBack(id)
 	if t.ended.Len() <= maxEnded {
 		return
 	}
@@ -85,24 +86,46 @@ func (t *timeline) last(id ID) discoverypb.Event_Type {
 	return discoverypb.Event_TYPE_UNSPECIFIED
 }
 
-func (t *timeline) list(n Name, instance string) []*discoverypb.Event {
-	var all []*discoverypb.Event
-	for id, s := range t.stories[n] {
-		if instance != "" && id != instance {
-			continue
+// list returns up to limit events of a service, or of one of its instances, the latest first:
+// those before an index. It tells before which one there are more, or 0.
+func (t *timeline) list(n Name, instance string, before uint64, limit int) (some []*discoverypb.Event, more uint64) {
+	type line struct {
+		id string
+		*event
+	}
+	var all []line
+	latest := func(most int) {
+		slices.SortFunc(all, func(a, b line) int { return cmp.Compare(b.index, a.index) })
+		all = all[:min(len(all), most)]
+	}
+	add := func(id string, s *story) {
+		for i := range s.events {
+			if s.events[i].index < before {
+				all = append(all, line{id, &s.events[i]})
+			}
 		}
-		for _, e := range s.events {
-			all = append(all, e.proto(id))
+		if len(all) > 2*limit+maxEvents {
+			latest(limit + 1)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *discoverypb.Event) int {
-		return cmp.Or(b.GetTime().AsTime().Compare(a.GetTime().AsTime()), cmp.Compare(a.GetInstanceId(), b.GetInstanceId()),
-			cmp.Compare(b.GetType(), a.GetType()))
-	})
-	return all
+	if instance == "" {
+		for id, s := range t.stories[n] {
+			add(id, s)
+		}
+	} else if s := t.find(ID{n, instance}); s != nil {
+		add(instance, s)
+	}
+	latest(limit + 1)
+	for i, l := range all {
+		if i == limit {
+			return some, all[i-1].index
+		}
+		some = append(some, l.proto(l.id))
+	}
+	return some, 0
 }
 
-func (e event) proto(id string) *discoverypb.Event {
+func (e *event) proto(id string) *discoverypb.Event {
 	return &discoverypb.Event{
 		InstanceId: id, Type: e.what, Time: timestamppb.New(time.Unix(0, e.at)),
 		Reason: e.reason, Status: e.status, Address: e.address, Version: e.version,

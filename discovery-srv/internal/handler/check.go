@@ -158,8 +158,10 @@ func (c *checks) address(field, s string) string {
 	c.Length(field, s, maxAddress)
 	host, port, err := net.SplitHostPort(s)
 	n, bad := strconv.ParseUint(port, 10, 16)
-	if err != nil || host == "" || bad != nil || n == 0 {
+	if err != nil || host == "" || strings.ContainsFunc(host, unseen) || bad != nil || n == 0 {
 		c.Fail(field, "%q, want host:port", s)
 	}
 	return s
 }
+
+func unseen(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
@@ -12,17 +11,15 @@ import (
 type filter struct{ *discoverypb.Filter }
 
 func (c *checks) filter(f *discoverypb.Filter) filter {
-	for list, all := range map[string][]string{"filter.zones": f.GetZones(), "filter.versions": f.GetVersions()} {
-		if len(all) > maxFilter {
-			c.Fail(list, "%d of them, want at most %d", len(all), maxFilter)
+	most := func(list string, n int) {
+		if n > maxFilter {
+			c.Fail(list, "%d of them, want at most %d", n, maxFilter)
 		}
 	}
-	if len(f.GetMetadata()) > maxFilter {
-		c.Fail("filter.metadata", "%d of them, want at most %d", len(f.GetMetadata()), maxFilter)
-	}
-	if len(f.GetStatuses()) > maxFilter {
-		c.Fail("filter.statuses", "%d of them, want at most %d", len(f.GetStatuses()), maxFilter)
-	}
+	most("filter.zones", len(f.GetZones()))
+	most("filter.versions", len(f.GetVersions()))
+	most("filter.metadata", len(f.GetMetadata()))
+	most("filter.statuses", len(f.GetStatuses()))
 	for _, s := range f.GetStatuses() {
 		c.status("filter.statuses", s)
 	}
@@ -31,8 +28,7 @@ func (c *checks) filter(f *discoverypb.Filter) filter {
 
 // words tell filters apart, for page tokens.
 func (f filter) words() string {
-	return fmt.Sprintf("%q %q %v", f.GetZones(), f.GetVersions(), f.GetStatuses()) +
-		fmt.Sprintf("%q", slices.Sorted(maps.Keys(f.GetMetadata()))) + fmt.Sprintf("%q", slices.Sorted(maps.Values(f.GetMetadata())))
+	return fmt.Sprintf("%q %q %v %q", f.GetZones(), f.GetVersions(), f.GetStatuses(), f.GetMetadata()) // maps in order
 }
 
 func (f filter) has(i *discoverypb.Instance) bool {

@@ -92,6 +92,10 @@ func (h *Handler) Renew(ctx context.Context, req *discoverypb.RenewRequest, rsp 
 	}
 	var c checks
 	c.Count("lease_ids", len(req.GetLeaseIds()), maxRenew)
+	for i, id := range req.GetLeaseIds() {
+		c.List, c.Index = "lease_ids", i
+		c.Text("", id)
+	}
 	if c.Err != nil {
 		return c.Err
 	}

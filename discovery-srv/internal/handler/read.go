@@ -2,7 +2,7 @@ package handler
 
 import (
 	"context"
-	"slices"
+	"strconv"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -77,39 +77,37 @@ func (h *Handler) ListServices(ctx context.Context, req *discoverypb.ListService
 	return nil
 }
 
-// Timeline implements discoverypb.RegistryHandler. Events that come meanwhile move those of
-// later pages, which are never left out.
+// Timeline implements discoverypb.RegistryHandler. Events that come meanwhile are before the
+// first page, and leave the others as they are.
 func (h *Handler) Timeline(_ context.Context, req *discoverypb.TimelineRequest, rsp *discoverypb.TimelineResponse) error {
 	var c checks
 	n := c.service(req)
 	if req.GetInstanceId() != "" {
 		c.name("instance_id", req.GetInstanceId())
 	}
+	var before uint64
 	list := check.Query{What: "this timeline", Words: []string{"timeline", n.Namespace, n.Service, req.GetInstanceId()}}
-	at := c.moment(list, req.GetPageToken())
+	c.PageToken(list, req.GetPageToken(), func(last string) bool {
+		n, err := strconv.ParseUint(last, 10, 64)
+		before = n
+		return err == nil && n > 0
+	})
 	limit := c.PageSize(req.GetPageSize(), maxPage, usualPage)
 	if c.Err != nil {
 		return c.Err
 	}
-	all := h.conf.Catalog.Timeline(n, req.GetInstanceId())
-	if len(all) == 0 {
+	some, more := h.conf.Catalog.Timeline(n, req.GetInstanceId(), before, limit)
+	if len(some) == 0 && before == 0 {
 		return rpcerr.New(codes.NotFound, "discovery.not_found", "nothing is known to have happened there")
 	}
-	if at != nil {
-		next := slices.IndexFunc(all, at.before)
-		if next < 0 {
-			return nil
-		}
-		all = all[next:]
-	}
-	rsp.Events = all[:min(len(all), limit)]
-	if len(all) > limit {
-		rsp.NextPageToken = list.Token(momentOf(all[limit-1]).String())
+	rsp.Events = some
+	if more > 0 {
+		rsp.NextPageToken = list.Token(strconv.FormatUint(more, 10))
 	}
 	return nil
 }
 
-// splits a page token of ListServices.
+// split reads a page token of ListServices.
 func split(last string) (n catalog.Name, ok bool) {
 	for i := range len(last) {
 		if last[i] == '/' {

@@ -34,8 +34,10 @@ func (h *Handler) Watch(ctx context.Context, req *discoverypb.WatchRequest, stre
 		case <-w.Bell():
 		case <-tick.C:
 		}
+		// As it was before: a node that is warm by now has heard of what is not told yet.
+		state := h.State()
 		for _, m := range messages(w.Next(), first) {
-			m.State = h.State()
+			m.State = state
 			if err := stream.Send(m); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()

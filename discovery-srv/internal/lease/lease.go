@@ -46,6 +46,7 @@ type Table struct {
 	queue  queue
 
 	preserving time.Time // since when; zero: it is not
+	exhausted  bool      // it has been for the longest time, and as many are late
 	late       int       // when they were counted
 	judged     int64     // when that was
 	lost       uint64
@@ -178,7 +179,10 @@ func (t *Table) Run(ctx context.Context) error {
 		case <-t.earlier:
 		case <-timer.C:
 		}
-		ended, next := t.pass()
+		ended, changed, next := t.pass()
+		if changed != nil {
+			t.opts.Changed(*changed)
+		}
 		if len(ended) > 0 {
 			t.opts.Ended(ctx, ended)
 		}
@@ -186,14 +190,15 @@ func (t *Table) Run(ctx context.Context) error {
 	}
 }
 
-// pass ends what is over, unless that is preserved, and tells when to look again.
-func (t *Table) pass() (ended []catalog.ID, next time.Duration) {
+// pass ends what is over, unless that is preserved, and tells when to look again. It returns
+// the state if preserving begins or ends.
+func (t *Table) pass() (ended []catalog.ID, changed *State, next time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	over := t.over(now)
 	if len(over) > 0 || now-t.judged >= int64(pause) {
-		t.judge(now)
+		changed = t.judge(now)
 	}
 	for _, l := range over {
 		if !t.preserving.IsZero() {
@@ -207,9 +212,9 @@ func (t *Table) pass() (ended []catalog.ID, next time.Duration) {
 	}
 	t.lost += uint64(len(ended))
 	if len(t.queue) == 0 {
-		return ended, pause
+		return ended, changed, pause
 	}
-	return ended, min(time.Duration(max(t.queue[0].due-now, 0)), pause)
+	return ended, changed, min(time.Duration(max(t.queue[0].due-now, 0)), pause)
 }
 
 // over takes out of the queue what has not been renewed in time.
@@ -227,9 +232,10 @@ func (t *Table) over(now int64) (over []*lease) {
 	return over
 }
 
-// judge counts who is late, and begins or ends preserving. Who stops together renewed last
-// at about the same time: so all of them are late before the first of them is over.
-func (t *Table) judge(now int64) {
+// judge counts who is late, and begins or ends preserving: then it returns the state. Who
+// stops together renewed last at about the same time: so all of them are late before the
+// first of them is over.
+func (t *Table) judge(now int64) (changed *State) {
 	t.judged, t.late = now, 0
 	for _, l := range t.byID {
 		if now-l.renewed.Load() > int64(l.ttl)*2/3 {
@@ -237,15 +243,17 @@ func (t *Table) judge(now int64) {
 		}
 	}
 	many := t.late > t.opts.Few && float64(t.late) > (1-t.opts.Share)*float64(len(t.byID))
-	switch {
-	case many && t.preserving.IsZero():
-		t.preserving = time.Now()
-	case !t.preserving.IsZero() && (!many || time.Since(t.preserving) >= t.opts.Longest):
-		t.preserving = time.Time{}
-	default:
-		return
+	t.exhausted = many && (t.exhausted || !t.preserving.IsZero() && time.Since(t.preserving) >= t.opts.Longest)
+	preserve := many && !t.exhausted
+	if preserve == !t.preserving.IsZero() {
+		return nil
 	}
-	t.opts.Changed(t.state())
+	t.preserving = time.Time{}
+	if preserve {
+		t.preserving = time.Now()
+	}
+	s := t.state()
+	return &s
 }
 
 // queue is leases by when they are due, as container/heap has it.

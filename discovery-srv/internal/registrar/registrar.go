@@ -147,12 +147,18 @@ func (r *Registrar) remove(ctx context.Context, id catalog.ID, i *discoverypb.In
 	}
 }
 
-// check refuses what is not there, and who has not its lease.
+// check refuses what is not there, and who speaks for an instance without its lease.
 func (r *Registrar) check(id catalog.ID, i *discoverypb.Instance, leaseID string) error {
 	if i == nil {
 		return ErrNotFound
 	}
-	if held, this := r.leases.Holds(id, leaseID); leaseID != "" && held && !this {
+	if leaseID == "" {
+		return nil
+	}
+	if i.GetSource() == discoverypb.Source_SOURCE_SEEN {
+		return ErrSeen
+	}
+	if held, this := r.leases.Holds(id, leaseID); held && !this {
 		return ErrLease
 	}
 	return nil
@@ -173,12 +179,17 @@ func (r *Registrar) SetStatus(ctx context.Context, id catalog.ID, s discoverypb.
 	} else {
 		i.InstanceStatus = s
 	}
-	before := i.GetStatus()
-	settle(i)
-	if i.GetStatus() != before || leaseID == "" {
+	switch {
+	case i.GetOperatorStatus() != discoverypb.Status_STATUS_UNSPECIFIED && leaseID != "":
+		// The reason is the operator's.
+	case leaseID == "" && s == discoverypb.Status_STATUS_UNSPECIFIED:
+		if old.GetOperatorStatus() != s {
+			i.StatusReason = "" // why it is taken back is not why the status is what the instance says
+		}
+	default:
 		i.StatusReason = reason
-		settle(i)
 	}
+	settle(i)
 	if err := r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: by(leaseID, reason)}); err != nil {
 		return nil, false, err
 	}
