@@ -102,9 +102,10 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages, clients of Redis; the README as a newcomer runs it; and a ring whose nodes are killed and cut off.
-	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/... ./tests/resp/...
+test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages, clients of Redis, dig, Prometheus; the README as a newcomer runs it; and a ring whose nodes are killed and cut off.
+	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/dns/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/... ./tests/resp/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
+	go test -C tests/prometheus -count=1 -timeout 10m .
 	INTEROP=1 go test -v -count=1 -timeout 10m -run '^TestKilled$$' ./tests/ring/
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
 	set -x; INTEROP=1 go test $$race -v -count=1 -timeout 20m ./tests/ring/...

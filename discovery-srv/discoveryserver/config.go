@@ -15,6 +15,7 @@ const (
 	shareVar    = "DISCOVERY_PRESERVE"
 	roleVar     = "DISCOVERY_ROLE"
 	sourceVar   = "DISCOVERY_SOURCE"
+	dnsVar      = "DISCOVERY_DNS"
 )
 
 func settings() []setting.Setting {
@@ -34,6 +35,10 @@ func settings() []setting.Setting {
 		Name: shareVar, Default: "85%",
 		Help: "share of the instances that must renew in time for any to be lost: if fewer do, and more than ten do not, " +
 			"all stay for up to 15 minutes, since it is more likely that renewals do not arrive; 0% never keeps them",
+	}, {
+		Name: dnsVar, Default: "127.0.0.1:8600",
+		Help: "host:port where DNS is answered for names below platform., over UDP and TCP, such as SRV greeter.platform.; never by TLS, " +
+			"so beyond loopback it needs PLATFORM_INSECURE=true; off: nowhere, and nowhere with DISCOVERY_ROLE=write",
 	}}
 }
 

@@ -8,19 +8,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/micro/platform/discovery-srv/internal/below"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/dns"
 	"github.com/micro/platform/discovery-srv/internal/follow"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
 	"github.com/micro/platform/discovery-srv/internal/page"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
+	"github.com/micro/platform/discovery-srv/internal/sd"
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/port"
 	"github.com/micro/platform/internal/registries"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
@@ -51,16 +56,22 @@ func start(ctx context.Context, h *host.Host) error {
 	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
+	answers := dns.Config{Folded: known.Folded, Shuffle: mathrand.Shuffle}
 	if conf.role == "read" {
-		read(h, conf, known, &d)
+		answers.Knows = read(h, conf, known, &d)
 	} else {
 		err = write(ctx, h, conf, known, &d)
 	}
+	if !d.WriteOnly {
+		serveDNS(h, answers)
+	}
+	h.Handle(sd.Path, sd.Handler(h.Call))
 	return errors.Join(err, h.Metrics().Register(metrics(known, d.Leases)), discoverypb.RegisterRegistryHandler(h.Server(), handler.New(d)))
 }
 
-// read makes the node one that follows others.
-func read(h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) {
+// read makes the node one that follows others. It returns what tells whether it has heard
+// of any.
+func read(h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) func() bool {
 	f := follow.New(known, h.Client(), conf.sources, h.Log)
 	h.Go(f.Run)
 	h.Ready("source", func(context.Context) error {
@@ -71,6 +82,7 @@ func read(h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) 
 	})
 	h.Note("source", f.Away)
 	d.Source, d.Away = f, f.Away
+	return f.Heard
 }
 
 // write makes the node one that keeps leases.
@@ -120,6 +132,12 @@ func openBelow(ctx context.Context, h *host.Host, conf config) (*below.Below, er
 		return nil
 	})
 	return b, nil
+}
+
+// serveDNS answers DNS, if the settings say where.
+func serveDNS(h *host.Host, c dns.Config) {
+	s := dns.New(c)
+	h.PlainDoor(dnsVar, call.DNS, func(v *port.Visitor) { s.Serve(v) }, func(c *port.Caller, b []byte) []byte { return s.Packet(c, b) })
 }
 
 // tell logs that leases are preserved, and that they no longer are.

@@ -20,6 +20,7 @@ const (
 	Connect = "connect"
 	Page    = "page" // of the service itself, for whoever asks for it
 	RESP    = "resp" // that of Redis
+	DNS     = "dns"
 )
 
 // Call is one RPC. It belongs to the goroutine that serves it.

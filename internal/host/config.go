@@ -124,7 +124,7 @@ func (s Service) config(v *setting.Values) config {
 // port is what the port of the service has of c.
 func (c config) port() port.Config {
 	return port.Config{
-		Address: c.address, Advertise: c.advertise, Insecure: c.insecure || c.certs.Mutual(),
+		Address: c.address, Advertise: c.advertise, Insecure: c.insecure || c.certs.Mutual(), InsecurePlain: c.insecure,
 		Hosts: c.hosts, Origins: c.origins,
 		MaxMessage: c.maxMessage, MaxHeader: c.maxHeader, MaxConns: c.maxConns, MaxConnStreams: c.maxConnStreams, CompressMin: c.compressMin,
 		Timeout: c.timeout, Patience: c.timeout / 3, WriteTimeout: c.writeTimeout, KeepAlive: c.keepAlive, Idle: c.idle, Drain: c.drain,

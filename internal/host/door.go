@@ -11,20 +11,34 @@ import (
 // door is a protocol of the service's own and the setting that says where.
 type door struct{ protocol, variable string }
 
-// Door serves a protocol of the service's own at host:port of a setting, and nothing where
-// that is empty. Who comes calls the service's handlers through the chain; see port.Door. A
-// malformed setting is noted in Settings.
+// off is what a setting of a door says for nowhere, as nothing does where nothing is the
+// default.
+const off = "off"
+
+// Door serves a protocol of the service's own at host:port of a setting, and nowhere where
+// that is empty or off. Who comes calls the service's handlers through the chain; see
+// port.Door. A malformed setting is noted in Settings.
 func (h *Host) Door(variable, protocol string, serve func(*port.Visitor)) {
-	if h.Settings.String(variable) == "" {
+	h.door(variable, port.Exposed, h.conf.port().Insecure, port.Door{Protocol: protocol, Serve: serve})
+}
+
+// PlainDoor is Door for a protocol that is spoken without TLS, and by datagrams, too.
+// Beyond loopback it takes PLATFORM_INSECURE.
+func (h *Host) PlainDoor(variable, protocol string, serve func(*port.Visitor), packet func(*port.Caller, []byte) []byte) {
+	h.door(variable, port.ExposedPlain, h.conf.port().InsecurePlain, port.Door{Protocol: protocol, Serve: serve, Packet: packet})
+}
+
+func (h *Host) door(variable string, exposed func(string) error, insecure bool, d port.Door) {
+	if s := h.Settings.String(variable); s == "" || s == off {
 		return
 	}
-	address := h.Settings.Address(variable)
-	if err := port.Exposed(address); err != nil && !h.conf.port().Insecure {
+	d.Address = h.Settings.Address(variable)
+	if err := exposed(d.Address); err != nil && !insecure {
 		h.Settings.Fail(variable, "%w", err)
 		return
 	}
-	h.doors = append(h.doors, door{protocol, variable})
-	h.port.AddDoor(port.Door{Protocol: protocol, Address: address, Serve: serve})
+	h.doors = append(h.doors, door{d.Protocol, variable})
+	h.port.AddDoor(d)
 }
 
 // explain says what to do about an address that the port could not listen on.

@@ -18,6 +18,7 @@ import (
 	"go-micro.dev/v5/client"
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/server"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/internal/backup"
 	"github.com/micro/platform/internal/certs"
@@ -99,6 +100,11 @@ func (h *Host) Metrics() prometheus.Registerer { return h.metrics }
 
 // Handle serves a pattern of http.ServeMux on the service's port.
 func (h *Host) Handle(pattern string, handler http.Handler) { h.port.HandleHTTP(pattern, handler) }
+
+// Call makes a unary call of the service's own for whoever sent r: see port.Server.Call.
+func (h *Host) Call(ctx context.Context, r *http.Request, endpoint string, req, rsp proto.Message) error {
+	return h.port.Call(ctx, r, endpoint, req, rsp)
+}
 
 // Secure is what other services are called with by TLS, nil without.
 func (h *Host) Secure() *certs.Source { return h.secure }

@@ -37,6 +37,8 @@ type Config struct {
 	TLS      func() *tls.Config
 	Insecure bool // may listen beyond loopback
 
+	InsecurePlain bool // likewise at doors without TLS
+
 	Hosts   []string // names besides localhost and IP addresses that callers may use
 	Origins []string // of web pages that may call, besides those of the port itself
 

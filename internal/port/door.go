@@ -7,10 +7,6 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
-
-	"google.golang.org/protobuf/proto"
-
-	"github.com/micro/platform/internal/call"
 )
 
 // A Door serves a protocol of the service's own on an address of its own, with the port's
@@ -21,6 +17,11 @@ type Door struct {
 
 	// Serve talks with one caller, and returns at the first error of reading or writing.
 	Serve func(*Visitor)
+
+	// Packet answers a datagram, or returns nil where there is no answer. Neither is used
+	// after. A door that has it takes UDP at the same port of the same address, and has no
+	// TLS. Nil: TCP alone.
+	Packet func(c *Caller, datagram []byte) []byte
 }
 
 // DoorError is why a door cannot be opened.
@@ -51,9 +52,10 @@ func (s *Server) DoorAddr(protocol string) net.Addr {
 type door struct {
 	Door
 
-	server *Server
-	gate   *gate
-	secure *secure
+	server  *Server
+	gate    *gate
+	packets *packets // nil: TCP alone
+	secure  *secure
 }
 
 // listenAtDoors listens at all or, with an error, at none.
@@ -65,7 +67,7 @@ func (s *Server) listenAtDoors() error {
 		}
 		errs := []error{&DoorError{d.Protocol, err}}
 		for _, opened := range s.doors[:i] {
-			errs = append(errs, opened.gate.listener.Close())
+			errs = append(errs, opened.gate.listener.Close(), opened.packets.close())
 		}
 		return errors.Join(errs...)
 	}
@@ -73,6 +75,9 @@ func (s *Server) listenAtDoors() error {
 }
 
 func (d *door) listen() error {
+	if d.Packet != nil {
+		return d.listenPlain()
+	}
 	if err := Exposed(d.Address); err != nil && !d.server.conf.Insecure {
 		return err
 	}
@@ -82,6 +87,17 @@ func (d *door) listen() error {
 	}
 	d.gate, d.secure = d.server.newGate(l), d.server.newSecure()
 	return nil
+}
+
+// open begins to serve.
+func (d *door) open() {
+	d.server.serving.Go(d.run)
+	if d.packets == nil {
+		return
+	}
+	for range packetsAtOnce {
+		d.server.visitors.Go(d.answerPackets)
+	}
 }
 
 // run accepts until the listener is closed.
@@ -101,7 +117,7 @@ func (d *door) receive(c *conn) {
 	v := newVisitor(d.server, d.Protocol, found)
 	stop := context.AfterFunc(d.server.draining, v.dismiss)
 	defer stop()
-	defer d.recovered(v)
+	defer d.recovered(v.peer)
 	d.Serve(v)
 	if v.linger {
 		c.linger()
@@ -118,10 +134,10 @@ func (d *door) greet(c *conn) (net.Conn, error) {
 	return d.secure.shake(d.server.base, c)
 }
 
-// recovered ends a connection whose protocol has panicked, and nothing else.
-func (d *door) recovered(v *Visitor) {
-	if p := recover(); p != nil { //nolint:revive // receive defers it
-		d.server.conf.Log.ErrorContext(d.server.base, "a door panicked", "protocol", d.Protocol, "peer", v.peer, "panic", p,
+// recovered ends what a protocol has panicked over, and nothing else.
+func (d *door) recovered(peer string) {
+	if p := recover(); p != nil { //nolint:revive // it is deferred
+		d.server.conf.Log.ErrorContext(d.server.base, "a door panicked", "protocol", d.Protocol, "peer", peer, "panic", p,
 			"stack", string(debug.Stack()))
 	}
 }
@@ -130,33 +146,33 @@ func (d *door) recovered(v *Visitor) {
 func (s *Server) drainDoors(ctx context.Context) error {
 	var errs []error
 	for _, d := range s.doors {
-		errs = append(errs, d.gate.listener.Close())
+		errs = append(errs, d.gate.listener.Close(), d.packets.dismiss())
 	}
-	return errors.Join(append(errs, s.ended(ctx, s.visitors.Wait))...)
+	errs = append(errs, s.ended(ctx, s.visitors.Wait))
+	for _, d := range s.doors {
+		errs = append(errs, d.packets.close())
+	}
+	return errors.Join(errs...)
 }
 
-// A Visitor is a caller at a Door: a connection, and the calls that it makes, one after the
-// other. It belongs to one goroutine.
+// A Visitor is a Caller that has a connection. It belongs to one goroutine.
 type Visitor struct {
-	server   *Server
-	protocol string
-	conn     net.Conn
-	peer     string
-	calls    map[string]*errand // by endpoint
-	latest   *errand            // nil: there was no call
+	Caller
 
-	ended  time.Time // when the latest call did; zero: the caller was heard or told something since
+	conn   net.Conn
 	waits  bool      // for the first byte of a message
 	due    time.Time // when the message must have arrived; zero: it has not begun
 	linger bool
 }
 
 func newVisitor(s *Server, protocol string, c net.Conn) *Visitor {
-	return &Visitor{server: s, protocol: protocol, conn: c, peer: c.RemoteAddr().String(), calls: map[string]*errand{}, waits: true}
+	v := &Visitor{Caller: newCaller(s, protocol, c.RemoteAddr().String(), addressOf(c.LocalAddr())), conn: c, waits: true}
+	if t, ok := c.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		v.certificate = certificate(&state)
+	}
+	return v
 }
-
-// Peer is the caller's address.
-func (v *Visitor) Peer() string { return v.peer }
 
 // Await says that the next read is for a new message, which the caller may take long to
 // begin (Config.Idle). What follows it must arrive in time (Config.Timeout).
@@ -194,57 +210,4 @@ func (v *Visitor) dismiss() { _ = v.conn.SetReadDeadline(time.Unix(1, 0)) } // f
 func (v *Visitor) Write(b []byte) (int, error) {
 	v.ended = time.Time{}
 	return v.conn.Write(b)
-}
-
-// errand is what all calls of one method by one visitor have in common.
-type errand struct {
-	method *method
-	call   call.Call
-	ctx    context.Context //nolint:containedctx // with call; of all calls, which have one after the other
-	asked  request
-}
-
-// Call makes a unary call and fills rsp. One that follows another, with no read or write
-// between, begins when that has ended: to ask the clock costs a part of the call.
-func (v *Visitor) Call(endpoint string, req, rsp proto.Message) error {
-	at := v.latest
-	if at == nil || at.method.endpoint != endpoint { // most calls are as the one before
-		var err error
-		if at, err = v.find(endpoint, req, rsp); err != nil {
-			return err
-		}
-		v.latest = at
-	}
-	at.asked.body = req
-	at.call.SetReplies(nil, nil)
-	at.call.Start = v.ended
-	err := at.method.run(at.ctx, &at.asked, rsp)
-	v.ended = at.call.Start.Add(at.call.Took)
-	return err
-}
-
-// find returns what calls of an endpoint have in common.
-func (v *Visitor) find(endpoint string, req, rsp proto.Message) (*errand, error) {
-	if at := v.calls[endpoint]; at != nil {
-		return at, nil
-	}
-	m, err := v.server.unaryMethod(endpoint, req, rsp)
-	if err != nil {
-		return nil, err
-	}
-	at := v.errand(m)
-	v.calls[endpoint] = at
-	return at, nil
-}
-
-func (v *Visitor) errand(m *method) *errand {
-	at := &errand{method: m, asked: *v.server.asked(m, nil), call: call.Call{
-		Service: v.server.conf.Name, Endpoint: m.endpoint, Protocol: v.protocol, Peer: v.peer, Headers: call.HTTP{},
-	}}
-	if t, ok := v.conn.(*tls.Conn); ok {
-		state := t.ConnectionState()
-		at.call.Certificate = certificate(&state)
-	}
-	at.ctx = call.NewContext(v.server.base, &at.call)
-	return at
 }

@@ -149,7 +149,7 @@ func (s *Server) Start() error {
 	s.serving.Go(func() error { return unlessClosed(s.grpc.Serve(split.grpc)) })
 	s.serving.Go(func() error { return unlessClosed(s.http.Serve(split.web)) })
 	for _, d := range s.doors {
-		s.serving.Go(d.run)
+		d.open()
 	}
 	if err := s.Init(server.Transport(quiet{l.Addr()}), server.Address(l.Addr().String()), server.Advertise(advertised(o.Advertise, l.Addr()))); err != nil {
 		return fmt.Errorf("configure %s: %w", s.conf.Name, err)

@@ -45,7 +45,7 @@ func assemble(t *testing.T, settings ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t}
 	address := free(t)
-	f.discovery = begin(t, "discovery-srv", append([]string{"DISCOVERY_ADDRESS=" + address, "DISCOVERY_REGISTRY=memory:", "DISCOVERY_DNS=", "PLATFORM_REGISTRY=memory:"}, settings...)...)
+	f.discovery = begin(t, "discovery-srv", append([]string{"DISCOVERY_ADDRESS=" + address, "DISCOVERY_REGISTRY=memory:", "DISCOVERY_DNS=off", "PLATFORM_REGISTRY=memory:"}, settings...)...)
 	f.registry = discoveryclient.NewRegistry(address)
 	t.Cleanup(func() { _ = f.registry.Close() })
 	for range 3 {

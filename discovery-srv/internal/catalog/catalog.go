@@ -48,6 +48,7 @@ type Catalog struct {
 	mu        sync.RWMutex
 	services  map[Name]*service
 	names     *btree.BTreeG[*service] // those with instances
+	folded    folded                  // likewise
 	deserted  []*service              // those without, in the order of their last change
 	base      uint64                  // changes up to it are unknown: of earlier lives, and of dropped services
 	index     uint64
@@ -75,6 +76,7 @@ func New(o Options) *Catalog {
 		opts: o, base: begin, index: begin,
 		services: map[Name]*service{},
 		names:    btree.NewG(16, func(a, b *service) bool { return a.name.Before(b.name) }),
+		folded:   folded{},
 		watches:  scopes{},
 		timeline: newTimeline(),
 	}
@@ -146,11 +148,13 @@ func (c *Catalog) settle(s *service, has bool) {
 	if has {
 		if s.len() == 0 { // it is about to have its first
 			c.names.ReplaceOrInsert(s)
+			c.folded.add(s.name)
 			c.deserted = slices.DeleteFunc(c.deserted, func(d *service) bool { return d == s })
 		}
 		return
 	}
 	c.names.Delete(s)
+	c.folded.remove(s.name)
 	c.deserted = append(c.deserted, s)
 	if len(c.deserted) > maxDeserted {
 		oldest := c.deserted[0]

@@ -30,15 +30,15 @@ type Platform struct {
 
 // Run runs services until the test and what it has deferred with t.Cleanup after this
 // call are done; an error of theirs fails the test. env has their settings. Where it
-// does not say otherwise, each listens on a free port of 127.0.0.1, and PLATFORM_DATA
-// is a folder of the test.
+// does not say otherwise, each listens on free ports of 127.0.0.1, also where a setting of
+// its own is a port of that by default, and PLATFORM_DATA is a folder of the test.
 func Run(t testing.TB, env map[string]string, services ...host.Service) *Platform {
 	t.Helper()
 	out := &output{w: t.Output()}
 	t.Cleanup(out.close)
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &Platform{t: t, Registry: registry.NewMemoryRegistry(registry.Logger(microlog.New(log)))}
-	getenv := getenv(env, t.TempDir())
+	getenv := getenv(env, t.TempDir(), services)
 	secure, err := certs.Read(setting.New(getenv, certs.Settings())).Client(log)
 	if err != nil {
 		t.Fatal(err)
@@ -92,18 +92,25 @@ func (p *Platform) Door(service, protocol string) string {
 	return ""
 }
 
-func getenv(env map[string]string, data string) func(string) string {
-	return func(name string) string {
-		value, ok := env[name]
-		switch {
-		case ok:
-			return value
-		case name == "PLATFORM_DATA":
-			return data
-		case strings.HasSuffix(name, "_ADDRESS"):
-			return "127.0.0.1:0"
+const free = "127.0.0.1:0"
+
+func getenv(env map[string]string, data string, services []host.Service) func(string) string {
+	usual := map[string]string{"PLATFORM_DATA": data}
+	for _, s := range services {
+		for _, v := range s.Settings {
+			if strings.HasPrefix(v.Default, "127.0.0.1:") {
+				usual[v.Name] = free
+			}
 		}
-		return ""
+	}
+	return func(name string) string {
+		if value, ok := env[name]; ok {
+			return value
+		}
+		if strings.HasSuffix(name, "_ADDRESS") {
+			return free
+		}
+		return usual[name]
 	}
 }
 
