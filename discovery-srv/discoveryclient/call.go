@@ -1,0 +1,104 @@
+package discoveryclient
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"go-micro.dev/v5/client"
+	"google.golang.org/grpc/codes"
+
+	rpc "github.com/micro/platform/internal/client"
+)
+
+// again says that a call may be made twice.
+const again = true
+
+const (
+	// retries is how often a call is tried again at a node that is not reached.
+	retries = 2
+
+	// guesses is how many nodes are asked for one that writes, where the registry chooses.
+	guesses = 8
+
+	// The pauses before a call is tried again, or a watch is begun again. Each takes half
+	// of it to all, at random.
+	shortest, longest = 100 * time.Millisecond, 10 * time.Second
+)
+
+// try makes a call until it has its answer. go-micro's client would take the same address
+// again: it chooses by the second.
+func try[Req, Rsp any](ctx context.Context, c *Client, again bool, call func(context.Context, *Req, ...client.CallOption) (*Rsp, error), req *Req) (*Rsp, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var t tries
+	for {
+		at, opts := c.address()
+		rsp, err := call(ctx, req, append(rpc.Unary(ctx, false), opts...)...)
+		if err == nil || !t.more(ctx, c, at, again, err) {
+			return rsp, err
+		}
+	}
+}
+
+// bounded ends with ctx, or after a while if that has no deadline.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, rpc.DefaultTimeout)
+}
+
+// address returns the address to call, if that is for c to choose, and its place.
+func (c *Client) address() (uint32, []client.CallOption) {
+	at := c.at.Load()
+	if len(c.addresses) == 0 {
+		return at, nil
+	}
+	return at, []client.CallOption{client.WithAddress(c.addresses[int(at)%len(c.addresses)])}
+}
+
+// leave has the next call go to another address than that at a place.
+func (c *Client) leave(at uint32) { c.at.CompareAndSwap(at, at+1) }
+
+// tries counts what has failed of one call.
+type tries struct{ away, readOnly int }
+
+// more tells whether to try again, once it is time to.
+func (t *tries) more(ctx context.Context, c *Client, at uint32, again bool, err error) bool {
+	e := rpc.Error(err)
+	if e.Reason == reasonReadOnly {
+		c.leave(at)
+		t.readOnly++
+		most := len(c.addresses)
+		if most == 0 {
+			most = guesses
+		}
+		return t.readOnly < most && ctx.Err() == nil
+	}
+	if e.Code != codes.Unavailable {
+		return false
+	}
+	c.leave(at)
+	t.away++
+	round := max(1, len(c.addresses))
+	switch {
+	case !again || t.away > retries*round || ctx.Err() != nil:
+		return false
+	case t.away%round != 0: // the next one was not asked yet
+		return true
+	}
+	return rest(ctx, shortest<<(t.away/round-1))
+}
+
+// rest waits for some of a pause, and returns false if ctx ends before.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // nothing to guess
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
