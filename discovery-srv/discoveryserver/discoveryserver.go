@@ -2,19 +2,25 @@
 package discoveryserver
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/micro/platform/discovery-srv/internal/below"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/follow"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
+	"github.com/micro/platform/internal/registries"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -30,23 +36,83 @@ const (
 	warming = 30 * time.Second // the usual time to live
 )
 
-func start(_ context.Context, h *host.Host) error {
+func start(ctx context.Context, h *host.Host) error {
 	conf := readConfig(h.Settings)
 	if err := h.Settings.Err(); err != nil {
 		return err
 	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
-	var write *registrar.Registrar
-	leases := lease.New(lease.Options{
+	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
+	var err error
+	if conf.role == "read" {
+		read(h, conf, known, &d)
+	} else {
+		err = write(ctx, h, conf, known, &d)
+	}
+	return errors.Join(err, h.Metrics().Register(metrics(known, d.Leases)), discoverypb.RegisterRegistryHandler(h.Server(), handler.New(d)))
+}
+
+// read makes the node one that follows others.
+func read(h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) {
+	f := follow.New(known, h.Client(), conf.sources, h.Log)
+	h.Go(f.Run)
+	h.Ready("source", func(context.Context) error {
+		if f.Heard() {
+			return nil // it answers with its age
+		}
+		return errors.New(cmp.Or(f.Away(), "it was not heard of yet"))
+	})
+	h.Note("source", f.Away)
+	d.Source, d.Away = f, f.Away
+}
+
+// write makes the node one that keeps leases.
+func write(ctx context.Context, h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) error {
+	d.Leases = lease.New(lease.Options{
 		Share: conf.share, Few: fewLate, Longest: longest, Warming: warming,
-		Ended:   func(ctx context.Context, ids []catalog.ID) { write.Ended(ctx, ids) },
+		Ended:   func(ctx context.Context, ids []catalog.ID) { d.Registrar.Ended(ctx, ids) },
 		Changed: func(s lease.State) { tell(h, s) },
 	})
-	write = registrar.New(known, leases, nil, time.Now)
-	h.Go(leases.Run)
-	h.Note("leases", func() string { return note(leases.State()) })
-	d := handler.New(handler.Config{Catalog: known, Registrar: write, Leases: leases})
-	return errors.Join(h.Metrics().Register(metrics(known, leases)), discoverypb.RegisterRegistryHandler(h.Server(), d))
+	h.Go(d.Leases.Run)
+	h.Note("leases", func() string { return note(d.Leases.State()) })
+	if conf.below.URL.Scheme == "memory" { // of which nobody else would know
+		d.Registrar = registrar.New(known, d.Leases, nil, time.Now)
+		return nil
+	}
+	b, err := openBelow(ctx, h, conf)
+	if err != nil {
+		return err
+	}
+	d.Registrar, d.Away = registrar.New(known, d.Leases, b, time.Now), b.Away
+	h.Go(func(ctx context.Context) error { return b.Run(ctx, d.Registrar) })
+	h.Note("registry", b.Away)
+	return nil
+}
+
+// How often registries are asked for all that they have: mDNS tells of nothing by itself.
+const (
+	lookOften  = 3 * time.Second
+	lookSeldom = 15 * time.Second
+)
+
+func openBelow(ctx context.Context, h *host.Host, conf config) (*below.Below, error) {
+	reg, err := registries.OpenBare(ctx, conf.below, h.Log)
+	if err != nil {
+		return nil, err
+	}
+	o := below.Options{Registry: reg, Look: lookOften, Owner: rand.Text(), Log: h.Log}
+	if conf.below.Remote() {
+		o.Keeps, o.Watches, o.Look = true, true, lookSeldom
+	}
+	b := below.New(o)
+	h.OnStop(func(ctx context.Context) error {
+		b.Close(ctx)
+		if c, ok := reg.(io.Closer); ok {
+			return c.Close()
+		}
+		return nil
+	})
+	return b, nil
 }
 
 // tell logs that leases are preserved, and that they no longer are.
@@ -74,7 +140,12 @@ func metrics(known *catalog.Catalog, leases *lease.Table) prometheus.Collector {
 		catalog.Stats
 		lease.State
 	}
-	return figures.Of(func() both { return both{known.Stats(), leases.State()} },
+	return figures.Of(func() both {
+		if leases == nil {
+			return both{Stats: known.Stats()}
+		}
+		return both{known.Stats(), leases.State()}
+	},
 		figures.Gauge("discovery_services", "Services with instances.", func(b both) float64 { return float64(b.Services) }),
 		figures.Gauge("discovery_instances", "Instances.", func(b both) float64 { return float64(b.Instances) }),
 		figures.Gauge("discovery_bytes", "Memory that instances count for.", func(b both) float64 { return float64(b.Bytes) }),

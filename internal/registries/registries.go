@@ -97,20 +97,35 @@ func allowed(scheme string, s servers.Servers) error {
 // Open returns the registry of a config that Read has found right. Servers that are away
 // it waits for; see Remote. The caller closes it, if it is an io.Closer.
 func Open(ctx context.Context, c Config, log *slog.Logger) (registry.Registry, error) {
+	r, err := OpenBare(ctx, c, log)
+	if err != nil || !c.Remote() {
+		return r, err
+	}
+	return newRemote(r, log), nil
+}
+
+// Remote tells of a registry on servers, which keep what is registered when this process is
+// lost, and may be away.
+func (c Config) Remote() bool {
+	return c.URL.Scheme == "etcd" || c.URL.Scheme == "nats" || c.URL.Scheme == "consul"
+}
+
+// OpenBare is Open for who minds that servers are away: then calls fail.
+func OpenBare(ctx context.Context, c Config, log *slog.Logger) (registry.Registry, error) {
 	l := registry.Logger(microlog.New(log))
 	switch c.URL.Scheme {
 	case "memory":
 		return registry.NewMemoryRegistry(l), nil
 	case "etcd":
-		return newRemote(etcd.Open(ctx, c.servers), log), nil
+		return etcd.Open(ctx, c.servers), nil
 	case "nats":
-		return newRemote(nats.Open(ctx, c.servers), log), nil
+		return nats.Open(ctx, c.servers), nil
 	case "consul":
 		r, err := consul.Open(ctx, c.servers)
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", c.URL.Redacted(), err)
 		}
-		return newRemote(r, log), nil
+		return r, nil
 	}
 	if c.LAN {
 		return registry.NewMDNSRegistry(l), nil

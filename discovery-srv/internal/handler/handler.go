@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/lease"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
+	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/rpcerr"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
@@ -21,8 +23,13 @@ import (
 // accept.
 const maxResponse = 3 << 20
 
-// Source is what a read node follows.
+// Source is what a read node follows, and hands calls to that write.
 type Source interface {
+	Register(context.Context, *discoverypb.RegisterRequest) (*discoverypb.RegisterResponse, error)
+	Renew(context.Context, *discoverypb.RenewRequest) (*discoverypb.RenewResponse, error)
+	Deregister(context.Context, *discoverypb.DeregisterRequest) (*discoverypb.DeregisterResponse, error)
+	SetStatus(context.Context, *discoverypb.SetStatusRequest) (*discoverypb.SetStatusResponse, error)
+
 	// Age is how long ago the source was heard of, 0 while it is.
 	Age() time.Duration
 	// Warming tells that the source does not know all there may be.
@@ -40,6 +47,8 @@ type Config struct {
 	Leases    *lease.Table
 
 	Source Source
+
+	WriteOnly bool // lookups are for read nodes
 
 	Away     func() string // why the registry below, or the source, is not reached
 	Progress time.Duration // between messages of a watch; 0: 15 seconds
@@ -60,8 +69,8 @@ func New(c Config) *Handler {
 
 // Register implements discoverypb.RegistryHandler.
 func (h *Handler) Register(ctx context.Context, req *discoverypb.RegisterRequest, rsp *discoverypb.RegisterResponse) error {
-	if err := h.writes(); err != nil {
-		return err
+	if s := h.conf.Source; s != nil {
+		return hand(ctx, s.Register, req, rsp)
 	}
 	var c checks
 	n, ttl, i := c.service(req), c.ttl(req.GetTtl()), c.instance(req.GetInstance())
@@ -77,9 +86,9 @@ func (h *Handler) Register(ctx context.Context, req *discoverypb.RegisterRequest
 }
 
 // Renew implements discoverypb.RegistryHandler.
-func (h *Handler) Renew(_ context.Context, req *discoverypb.RenewRequest, rsp *discoverypb.RenewResponse) error {
-	if err := h.writes(); err != nil {
-		return err
+func (h *Handler) Renew(ctx context.Context, req *discoverypb.RenewRequest, rsp *discoverypb.RenewResponse) error {
+	if s := h.conf.Source; s != nil {
+		return hand(ctx, s.Renew, req, rsp)
 	}
 	var c checks
 	c.Count("lease_ids", len(req.GetLeaseIds()), maxRenew)
@@ -91,9 +100,9 @@ func (h *Handler) Renew(_ context.Context, req *discoverypb.RenewRequest, rsp *d
 }
 
 // Deregister implements discoverypb.RegistryHandler.
-func (h *Handler) Deregister(ctx context.Context, req *discoverypb.DeregisterRequest, _ *discoverypb.DeregisterResponse) error {
-	if err := h.writes(); err != nil {
-		return err
+func (h *Handler) Deregister(ctx context.Context, req *discoverypb.DeregisterRequest, rsp *discoverypb.DeregisterResponse) error {
+	if s := h.conf.Source; s != nil {
+		return hand(ctx, s.Deregister, req, rsp)
 	}
 	var c checks
 	id := c.id(req)
@@ -106,8 +115,8 @@ func (h *Handler) Deregister(ctx context.Context, req *discoverypb.DeregisterReq
 
 // SetStatus implements discoverypb.RegistryHandler.
 func (h *Handler) SetStatus(ctx context.Context, req *discoverypb.SetStatusRequest, rsp *discoverypb.SetStatusResponse) error {
-	if err := h.writes(); err != nil {
-		return err
+	if s := h.conf.Source; s != nil {
+		return hand(ctx, s.SetStatus, req, rsp)
 	}
 	var c checks
 	id, status := c.id(req), c.status("status", req.GetStatus())
@@ -123,12 +132,25 @@ func (h *Handler) SetStatus(ctx context.Context, req *discoverypb.SetStatusReque
 	return refusal(err)
 }
 
-// writes refuses what a read node cannot do.
-func (h *Handler) writes() error {
-	if h.conf.Registrar == nil {
-		return rpcerr.New(codes.FailedPrecondition, "discovery.read_only", "this node only reads: ask one that writes")
+// hand has another node answer.
+func hand[Req any, Rsp interface {
+	*T
+	proto.Message
+}, T any](ctx context.Context, call func(context.Context, Req) (Rsp, error), req Req, rsp Rsp) error {
+	got, err := call(ctx, req)
+	if err != nil {
+		return err
 	}
+	proto.Merge(rsp, got)
 	return nil
+}
+
+// reads refuses lookups that are for read nodes. Whoever looks at pages may.
+func (h *Handler) reads(ctx context.Context) error {
+	if c := call.FromContext(ctx); !h.conf.WriteOnly || c != nil && c.Protocol == call.Page {
+		return nil
+	}
+	return rpcerr.New(codes.FailedPrecondition, "discovery.write_only", "this node only writes: ask one that reads")
 }
 
 // untilRoom is when who met a full catalog may come back.

@@ -14,7 +14,10 @@ import (
 )
 
 // GetService implements discoverypb.RegistryHandler.
-func (h *Handler) GetService(_ context.Context, req *discoverypb.GetServiceRequest, rsp *discoverypb.GetServiceResponse) error {
+func (h *Handler) GetService(ctx context.Context, req *discoverypb.GetServiceRequest, rsp *discoverypb.GetServiceResponse) error {
+	if err := h.reads(ctx); err != nil {
+		return err
+	}
 	var c checks
 	n, f := c.service(req), c.filter(req.GetFilter())
 	list := check.Query{What: "this service and filter", Words: []string{"instances", n.Namespace, n.Service, f.words()}}
@@ -44,7 +47,10 @@ func (h *Handler) GetService(_ context.Context, req *discoverypb.GetServiceReque
 }
 
 // ListServices implements discoverypb.RegistryHandler.
-func (h *Handler) ListServices(_ context.Context, req *discoverypb.ListServicesRequest, rsp *discoverypb.ListServicesResponse) error {
+func (h *Handler) ListServices(ctx context.Context, req *discoverypb.ListServicesRequest, rsp *discoverypb.ListServicesResponse) error {
+	if err := h.reads(ctx); err != nil {
+		return err
+	}
 	var c checks
 	namespace := c.Namespace(req.GetNamespace())
 	if req.GetAllNamespaces() {

@@ -15,6 +15,9 @@ import (
 // Watch implements discoverypb.RegistryHandler. It returns when ctx, which is that of the
 // stream, is done.
 func (h *Handler) Watch(ctx context.Context, req *discoverypb.WatchRequest, stream discoverypb.Registry_WatchStream) error {
+	if err := h.reads(ctx); err != nil && !req.GetAllNamespaces() { // by which read nodes follow
+		return err
+	}
 	var c checks
 	scope := c.scope(req)
 	if c.Err != nil {

@@ -31,8 +31,15 @@ type Below interface {
 	// lost. What it does not take now it is given again.
 	Put(ctx context.Context, id catalog.ID, i *discoverypb.Instance) (kept bool)
 
-	// Remove has it forget an instance, whoever has put it.
-	Remove(ctx context.Context, id catalog.ID)
+	// Amend has it know another status of an instance that another node has put there.
+	Amend(ctx context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool)
+
+	// Remove has it forget an instance. That of another node comes back while it has a
+	// lease there.
+	Remove(ctx context.Context, id catalog.ID, i *discoverypb.Instance)
+
+	// Release leaves an instance to another node, which has put it there since.
+	Release(id catalog.ID)
 }
 
 // Registrar is the write side of a node. Its methods may be called at once; what they do to
@@ -64,7 +71,7 @@ func (r *Registrar) Register(ctx context.Context, n catalog.Name, i *discoverypb
 	id := catalog.ID{Name: n, Instance: i.GetId()}
 	defer r.lock(id)()
 	what := &discoverypb.Event{Type: discoverypb.Event_TYPE_REGISTERED}
-	i.RegisterTime = timestamppb.New(r.now())
+	i.RegisterTime = r.stamp()
 	switch old := r.catalog.Get(id); {
 	case old != nil:
 		what.Type = discoverypb.Event_TYPE_CHANGED
@@ -78,11 +85,11 @@ func (r *Registrar) Register(ctx context.Context, n catalog.Name, i *discoverypb
 	}
 	i.Source, i.Ttl = discoverypb.Source_SOURCE_LEASE, durationpb.New(ttl)
 	settle(i)
-	if _, err := r.catalog.Put(n, i, what); err != nil {
+	if err := r.put(id, i, what); err != nil {
 		return "", false, err
 	}
 	leaseID = r.leases.Grant(id, ttl)
-	return leaseID, r.put(ctx, id), nil
+	return leaseID, r.keep(ctx, id), nil
 }
 
 // settle says which status counts.
@@ -99,8 +106,16 @@ func settle(i *discoverypb.Instance) {
 	}
 }
 
-// put gives the registry below what the catalog has.
-func (r *Registrar) put(ctx context.Context, id catalog.ID) (kept bool) {
+// put gives the catalog an instance.
+func (r *Registrar) put(id catalog.ID, i *discoverypb.Instance, what *discoverypb.Event) error {
+	_, err := r.catalog.Put(id.Name, i, what)
+	return err
+}
+
+func (r *Registrar) stamp() *timestamppb.Timestamp { return timestamppb.New(r.now()) }
+
+// keep gives the registry below what the catalog has.
+func (r *Registrar) keep(ctx context.Context, id catalog.ID) (kept bool) {
 	if r.below == nil {
 		return false
 	}
@@ -122,10 +137,14 @@ func (r *Registrar) Deregister(ctx context.Context, id catalog.ID, leaseID, reas
 	}
 	r.leases.Drop(id)
 	r.catalog.Remove(id, &discoverypb.Event{Type: discoverypb.Event_TYPE_DEREGISTERED, Reason: reason})
-	if r.below != nil {
-		r.below.Remove(ctx, id)
-	}
+	r.remove(ctx, id, i)
 	return nil
+}
+
+func (r *Registrar) remove(ctx context.Context, id catalog.ID, i *discoverypb.Instance) {
+	if r.below != nil {
+		r.below.Remove(ctx, id, i)
+	}
 }
 
 // check refuses what is not there, and who has not its lease.
@@ -160,13 +179,17 @@ func (r *Registrar) SetStatus(ctx context.Context, id catalog.ID, s discoverypb.
 		i.StatusReason = reason
 		settle(i)
 	}
-	if _, err := r.catalog.Put(id.Name, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: by(leaseID, reason)}); err != nil {
+	if err := r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: by(leaseID, reason)}); err != nil {
 		return nil, false, err
 	}
-	if i.GetSource() != discoverypb.Source_SOURCE_SEEN {
-		kept = r.put(ctx, id)
+	switch i = r.catalog.Get(id); i.GetSource() {
+	case discoverypb.Source_SOURCE_LEASE:
+		kept = r.keep(ctx, id)
+	case discoverypb.Source_SOURCE_PEER:
+		kept = r.below.Amend(ctx, id, old, i)
+	case discoverypb.Source_SOURCE_SEEN, discoverypb.Source_SOURCE_UNSPECIFIED: // for this node to know
 	}
-	return r.catalog.Get(id), kept, nil
+	return i, kept, nil
 }
 
 // by says in the timeline who has set a status.
@@ -197,7 +220,5 @@ func (r *Registrar) ended(ctx context.Context, id catalog.ID) {
 	r.catalog.Remove(id, &discoverypb.Event{
 		Type: discoverypb.Event_TYPE_LOST, Reason: "no renewal for " + i.GetTtl().AsDuration().String(),
 	})
-	if r.below != nil {
-		r.below.Remove(ctx, id)
-	}
+	r.remove(ctx, id, i)
 }

@@ -1,0 +1,295 @@
+// Package below keeps a go-micro registry in step with a write node: what is registered
+// here is put there, and what others put there is seen here.
+package below
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go-micro.dev/v5/registry"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/micro/platform/discovery-srv/internal/catalog"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// Write is the write side, as it is told of the registry. Its methods return once it knows.
+type Write interface {
+	// Seen says what stands there of an instance. Mine: this node has put it there.
+	Seen(ctx context.Context, id catalog.ID, i *discoverypb.Instance, mine bool)
+	// Unseen says that nothing does.
+	Unseen(ctx context.Context, id catalog.ID)
+}
+
+// Options are fixed when a registry is opened.
+type Options struct {
+	Registry registry.Registry
+	Keeps    bool          // what is put there outlives this process, for a while
+	Watches  bool          // it tells of changes; else it is asked for all, every Look
+	Look     time.Duration // how often it is asked for all
+	Owner    string        // this node
+	Log      *slog.Logger
+}
+
+// Below implements registrar.Below. Its methods may be called at once.
+type Below struct {
+	opts Options
+
+	mu   sync.Mutex
+	mine map[catalog.ID]*mine
+	away error // why the registry is not reached; nil: it is
+
+	owners map[catalog.ID]string // other nodes, by what they have put there
+}
+
+// mine is an instance that this node has put there, or is to.
+type mine struct {
+	mu       sync.Mutex // held while the registry is told
+	services []*registry.Service
+	next     time.Time // when it is to be put again
+	failures int
+	gone     bool
+}
+
+const (
+	// keep is how long a record stays that nobody renews, and renew how often it is.
+	keep  = 90 * time.Second
+	renew = keep / 3
+
+	// together is how many records are written at once.
+	together = 16
+
+	// turn is how often Run looks for records to renew.
+	turn = time.Second
+)
+
+// New returns what keeps a registry in step, with Run.
+func New(o Options) *Below {
+	return &Below{opts: o, mine: map[catalog.ID]*mine{}, owners: map[catalog.ID]string{}}
+}
+
+// Away is why the registry is not reached, or "".
+func (b *Below) Away() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away == nil {
+		return ""
+	}
+	return b.away.Error()
+}
+
+// told notes what became of a request to the registry.
+func (b *Below) told(err error) {
+	if err != nil && errors.Is(err, registry.ErrNotFound) {
+		err = nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err != nil && b.away == nil:
+		b.opts.Log.Warn("the registry below is away, and will be tried again", "registry", b.opts.Registry.String(), "error", err)
+	case err == nil && b.away != nil:
+		b.opts.Log.Info("the registry below is back", "registry", b.opts.Registry.String())
+	}
+	b.away = err
+}
+
+// Put implements registrar.Below.
+func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance) (kept bool) {
+	s, err := encode(id.Name, i, b.opts.Owner)
+	if err != nil {
+		return false
+	}
+	m := b.own(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.services = append([]*registry.Service{s}, m.services...)
+	return b.write(m) == nil && b.opts.Keeps
+}
+
+// own is where an instance of this node is kept.
+func (b *Below) own(id catalog.ID) *mine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.mine[id]
+	if m == nil {
+		m = &mine{}
+		b.mine[id] = m
+	}
+	return m
+}
+
+// write puts the latest record there, and takes away those before that stand elsewhere. It
+// is called under m.mu.
+func (b *Below) write(m *mine) error {
+	latest := m.services[0]
+	var errs []error
+	for _, s := range m.services[1:] {
+		if !b.opts.Keeps || s.Name != latest.Name || s.Version != latest.Version { // mDNS does not replace
+			errs = append(errs, b.opts.Registry.Deregister(s))
+		}
+	}
+	errs = append(errs, b.opts.Registry.Register(latest, registry.RegisterTTL(keep)))
+	err := errors.Join(errs...)
+	b.told(err)
+	m.next = time.Now().Add(renew)
+	if err != nil {
+		m.failures++
+		m.next = time.Now().Add(min(time.Duration(m.failures)*turn, renew))
+		return err
+	}
+	m.failures, m.services = 0, m.services[:1]
+	return nil
+}
+
+// Amend implements registrar.Below. The node that has the lease renews the record.
+func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool) {
+	owner := b.owner(id)
+	was, err := encode(id.Name, old, owner)
+	if err != nil || owner == "" {
+		return false
+	}
+	is, err := encode(id.Name, i, owner)
+	if err == nil {
+		err = b.opts.Registry.Register(is, registry.RegisterTTL(keep))
+	}
+	if err == nil && is.Name != was.Name {
+		err = b.opts.Registry.Deregister(was)
+	}
+	b.told(err)
+	return err == nil && b.opts.Keeps
+}
+
+func (b *Below) owner(id catalog.ID) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.owners[id]
+}
+
+// note remembers who has put an instance there; nil: nobody.
+func (b *Below) note(id catalog.ID, e *entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e == nil || e.owner == "" || e.owner == b.opts.Owner {
+		delete(b.owners, id)
+		return
+	}
+	b.owners[id] = e.owner
+}
+
+// Remove implements registrar.Below. What it cannot remove now is found again by Run, or
+// runs out.
+func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance) {
+	b.mu.Lock()
+	m := b.mine[id]
+	delete(b.mine, id)
+	b.mu.Unlock()
+	if m == nil {
+		s, err := encode(id.Name, i, b.opts.Owner)
+		if err == nil {
+			err = b.opts.Registry.Deregister(s)
+		}
+		b.told(err)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
+	for _, s := range m.services {
+		b.told(b.opts.Registry.Deregister(s))
+	}
+}
+
+// Run keeps the registry in step until ctx is done.
+func (b *Below) Run(ctx context.Context, w Write) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.renew(ctx) })
+	g.Go(func() error { return (&look{below: b, write: w}).run(ctx) })
+	return g.Wait()
+}
+
+// renew puts records again before they run out, and those that could not be put.
+func (b *Below) renew(ctx context.Context) error {
+	tick := time.NewTicker(turn)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		var g errgroup.Group
+		g.SetLimit(together)
+		for _, m := range b.due() {
+			if ctx.Err() != nil {
+				break
+			}
+			g.Go(func() error {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				if !m.gone && len(m.services) > 0 {
+					_ = b.write(m) // told has it
+				}
+				return nil
+			})
+		}
+		_ = g.Wait() // it has no errors
+	}
+}
+
+func (b *Below) due() (all []*mine) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.mine {
+		if m.mu.TryLock() { // else it is being written
+			if !m.next.IsZero() && m.next.Before(now) {
+				all = append(all, m)
+			}
+			m.mu.Unlock()
+		}
+	}
+	return all
+}
+
+// Release implements registrar.Below.
+func (b *Below) Release(id catalog.ID) {
+	b.mu.Lock()
+	m := b.mine[id]
+	delete(b.mine, id)
+	b.mu.Unlock()
+	if m != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.gone = true
+	}
+}
+
+// Close takes away all that this node has put there, in time or not.
+func (b *Below) Close(ctx context.Context) {
+	b.mu.Lock()
+	all := b.mine
+	b.mine = map[catalog.ID]*mine{}
+	b.mu.Unlock()
+	if b.opts.Keeps {
+		return // others may know the instances by that: it runs out, or they are registered elsewhere
+	}
+	for _, m := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		b.retire(m)
+	}
+}
+
+func (b *Below) retire(m *mine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
+	for _, s := range m.services {
+		_ = b.opts.Registry.Deregister(s) // it goes with this process in any case
+	}
+}

@@ -1,0 +1,227 @@
+// Package follow is the read side: it follows a write node by one stream, and hands calls
+// that write to it.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go-micro.dev/v5/client"
+
+	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/view"
+	rpc "github.com/micro/platform/internal/client"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// Service is the name under which nodes are registered.
+const Service = "discovery-srv"
+
+// silence is how long a node may say nothing: it says something every 15 seconds.
+const silence = 20 * time.Second
+
+// Between tries to follow a node there is more and more time, up to this, less a random
+// part.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 3 * time.Second
+)
+
+// Follower keeps a catalog as that of the node that it follows: one of some write nodes.
+type Follower struct {
+	catalog   *catalog.Catalog
+	client    client.Client
+	registry  discoverypb.RegistryService
+	addresses []string
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	at      int // of addresses: the one that is followed
+	heard   time.Time
+	live    bool
+	state   *discoverypb.NodeState
+	failure error
+}
+
+// New returns a follower of one of some write nodes, host:port, which calls through c.
+func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.Logger) *Follower {
+	c = rpc.Protobuf(c)
+	return &Follower{
+		catalog: known, client: c, registry: discoverypb.NewRegistryService(Service, c),
+		addresses: addresses, log: log, at: rand.IntN(len(addresses)),
+	}
+}
+
+// Run follows until ctx is done.
+func (f *Follower) Run(ctx context.Context) error {
+	v := f.view()
+	var index uint64 // of the node that was followed last
+	for pause := firstPause; ctx.Err() == nil; {
+		v.Begin()
+		err := f.watch(ctx, index, func(m *discoverypb.WatchResponse) {
+			v.Apply(m)
+			if f.hear(m) {
+				index, pause = m.GetIndex(), firstPause
+			}
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		if f.lost(err) { // to another node the index is unknown
+			index = 0
+		}
+		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+	return ctx.Err()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// watch reads one stream until it ends or falls silent.
+func (f *Follower) watch(ctx context.Context, from uint64, apply func(*discoverypb.WatchResponse)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has said nothing for %v", silence)) })
+	defer silent.Stop()
+	req := &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: from}
+	err := rpc.Read(ctx, f.client, Service, "Registry.Watch", req, f.there(), func(m *discoverypb.WatchResponse) bool {
+		silent.Reset(silence)
+		apply(m)
+		return true
+	})
+	return errors.Join(context.Cause(ctx), err)
+}
+
+// there calls the node that is followed.
+func (f *Follower) there() []client.CallOption {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []client.CallOption{client.WithAddress(f.addresses[f.at])}
+}
+
+// view writes to the catalog what is told.
+func (f *Follower) view() *view.View {
+	return &view.View{
+		Put: func(n catalog.Name, i *discoverypb.Instance) {
+			id := catalog.ID{Name: n, Instance: i.GetId()}
+			if _, err := f.catalog.Put(n, i, f.event(id, i)); err != nil {
+				f.fail(err)
+			}
+		},
+		Remove: func(id catalog.ID, r *discoverypb.Removed) {
+			f.catalog.Remove(id, &discoverypb.Event{Type: r.GetType(), Reason: r.GetReason()})
+		},
+	}
+}
+
+// event is what has happened, as far as the difference tells.
+func (f *Follower) event(id catalog.ID, i *discoverypb.Instance) *discoverypb.Event {
+	old := f.catalog.Get(id)
+	switch {
+	case old == nil && i.GetSource() == discoverypb.Source_SOURCE_SEEN:
+		return &discoverypb.Event{Type: discoverypb.Event_TYPE_SEEN}
+	case old == nil && f.catalog.Known(id) == discoverypb.Event_TYPE_LOST:
+		return &discoverypb.Event{Type: discoverypb.Event_TYPE_BACK}
+	case old == nil:
+		return &discoverypb.Event{Type: discoverypb.Event_TYPE_REGISTERED}
+	case old.GetStatus() != i.GetStatus():
+		return &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: i.GetStatusReason()}
+	}
+	return &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED}
+}
+
+// hear notes a message, and tells whether one may go on from it.
+func (f *Follower) hear(m *discoverypb.WatchResponse) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard, f.state = time.Now(), m.GetState()
+	if m.GetIndex() == 0 {
+		return false
+	}
+	if !f.live {
+		f.log.Info("following a write node", "address", f.addresses[f.at])
+	}
+	f.live, f.failure = true, nil
+	return true
+}
+
+// lost notes the end of a stream, and goes on with the next node. It tells whether that is
+// another one.
+func (f *Follower) lost(err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live || f.failure == nil {
+		f.log.Warn("the write node is away, and others will be tried", "address", f.addresses[f.at], "error", err)
+	}
+	f.live, f.failure = false, fmt.Errorf("%s: %w", f.addresses[f.at], err)
+	f.at = (f.at + 1) % len(f.addresses)
+	return len(f.addresses) > 1
+}
+
+func (f *Follower) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
+}
+
+// Age is how long ago the node that is followed was heard of, 0 while it is, and since the
+// follower began where none ever was.
+func (f *Follower) Age() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live {
+		return 0
+	}
+	return max(time.Since(f.heard), 1)
+}
+
+// Heard tells whether any node ever was.
+func (f *Follower) Heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.heard.IsZero()
+}
+
+// Away is why no node is followed, or "".
+func (f *Follower) Away() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure == nil {
+		return ""
+	}
+	return f.failure.Error()
+}
+
+// Warming tells that what is not known may be there all the same.
+func (f *Follower) Warming() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state == nil || f.state.GetWarming()
+}
+
+// Preserving is since when the node that is followed preserves leases; zero: it does not.
+func (f *Follower) Preserving() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state.GetPreservingSince() == nil {
+		return time.Time{}
+	}
+	return f.state.GetPreservingSince().AsTime()
+}

@@ -1,0 +1,72 @@
+package registrar
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/discovery-srv/internal/catalog"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// Seen says what stands in the registry below of an instance: with mine, what this node has
+// put there. Of what several write nodes say of one, the latest counts.
+func (r *Registrar) Seen(ctx context.Context, id catalog.ID, i *discoverypb.Instance, mine bool) {
+	defer r.lock(id)()
+	old := r.catalog.Get(id)
+	if held, _ := r.leases.Holds(id, ""); held {
+		r.contested(ctx, id, old, i, mine)
+		return
+	}
+	if mine { // it was removed here, and is not yet there
+		r.below.Remove(ctx, id, i)
+		return
+	}
+	what := &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "below"}
+	if old == nil {
+		what.Type = discoverypb.Event_TYPE_SEEN
+	}
+	i = proto.CloneOf(i)
+	if i.GetSource() == discoverypb.Source_SOURCE_SEEN { // its process says neither since when nor what an operator has said
+		i.RegisterTime = r.stamp()
+		if old != nil {
+			i.RegisterTime, i.OperatorStatus, i.StatusReason = old.GetRegisterTime(), old.GetOperatorStatus(), old.GetStatusReason()
+		}
+	}
+	settle(i)
+	_ = r.put(id, i, what) // a full catalog says so to those who register
+}
+
+// contested is of an instance that has a lease here.
+func (r *Registrar) contested(ctx context.Context, id catalog.ID, own, i *discoverypb.Instance, mine bool) {
+	switch {
+	case i.GetSource() == discoverypb.Source_SOURCE_SEEN: // beside it, its process has registered by itself
+	case !i.GetUpdateTime().AsTime().After(own.GetUpdateTime().AsTime()):
+		if !mine {
+			r.keep(ctx, id) // over what came late
+		}
+	case mine: // another node has written what an operator says
+		c := proto.CloneOf(own)
+		c.OperatorStatus, c.StatusReason, c.UpdateTime = i.GetOperatorStatus(), i.GetStatusReason(), i.GetUpdateTime()
+		settle(c)
+		if r.put(id, c, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: "operator, at another node"}) == nil {
+			r.keep(ctx, id)
+		}
+	default: // it was registered at another node since
+		r.leases.Drop(id)
+		r.below.Release(id)
+		i = proto.CloneOf(i)
+		settle(i)
+		_ = r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "registered at another node"})
+	}
+}
+
+// Unseen says that nothing stands there.
+func (r *Registrar) Unseen(ctx context.Context, id catalog.ID) {
+	defer r.lock(id)()
+	if held, _ := r.leases.Holds(id, ""); held {
+		r.keep(ctx, id)
+		return
+	}
+	r.catalog.Remove(id, &discoverypb.Event{Type: discoverypb.Event_TYPE_GONE, Reason: "not in the registry below any more"})
+}
