@@ -18,7 +18,7 @@ const (
 	// retries is how often a call is tried again at a node that is not reached.
 	retries = 2
 
-	// guesses is how many nodes are asked for one that writes, where the registry chooses.
+	// guesses is how many nodes are asked for one that reads, where the registry chooses.
 	guesses = 8
 
 	// The pauses before a call is tried again, or a watch is begun again. Each takes half
@@ -61,20 +61,24 @@ func (c *Client) address() (uint32, []client.CallOption) {
 // leave has the next call go to another address than that at a place.
 func (c *Client) leave(at uint32) { c.at.CompareAndSwap(at, at+1) }
 
+// nodes is how many of them are asked for one that reads.
+func (c *Client) nodes() int {
+	if len(c.addresses) == 0 {
+		return guesses
+	}
+	return len(c.addresses)
+}
+
 // tries counts what has failed of one call.
-type tries struct{ away, readOnly int }
+type tries struct{ away, writeOnly int }
 
 // more tells whether to try again, once it is time to.
 func (t *tries) more(ctx context.Context, c *Client, at uint32, again bool, err error) bool {
 	e := rpc.Error(err)
-	if e.Reason == reasonReadOnly {
+	if e.Reason == reasonWriteOnly {
 		c.leave(at)
-		t.readOnly++
-		most := len(c.addresses)
-		if most == 0 {
-			most = guesses
-		}
-		return t.readOnly < most && ctx.Err() == nil
+		t.writeOnly++
+		return t.writeOnly < c.nodes() && ctx.Err() == nil
 	}
 	if e.Code != codes.Unavailable {
 		return false

@@ -21,8 +21,8 @@ const Service = "discovery-srv"
 // context, or after five seconds if that has no deadline.
 //
 // Calls that may be made twice are tried again, up to two times for each node, when the
-// service cannot be reached or a connection breaks: all but Deregister. What a node refuses
-// that only reads is tried at others.
+// service cannot be reached or a connection breaks: all but Deregister. A lookup that a node leaves
+// to others is tried there.
 type Client struct {
 	client    client.Client
 	registry  discoverypb.RegistryService

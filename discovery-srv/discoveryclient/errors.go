@@ -13,8 +13,8 @@ var (
 	// ErrNotFound: there is no such service, or no such instance.
 	ErrNotFound = errors.New("not found")
 
-	// ErrReadOnly: all nodes that were asked only read.
-	ErrReadOnly = errors.New("read only")
+	// ErrWriteOnly: all nodes that were asked leave lookups to others.
+	ErrWriteOnly = errors.New("write only")
 
 	// ErrFull: the node has no room for what it was told.
 	ErrFull = errors.New("full")
@@ -32,7 +32,7 @@ var (
 type Error = rpc.CallError
 
 const (
-	reasonReadOnly  = "discovery.read_only"
+	reasonWriteOnly = "discovery.write_only"
 	codeUnavailable = "unavailable"
 )
 
@@ -46,8 +46,8 @@ func kind(code, reason string) error {
 	switch reason {
 	case "discovery.not_found":
 		return ErrNotFound
-	case reasonReadOnly:
-		return ErrReadOnly
+	case reasonWriteOnly:
+		return ErrWriteOnly
 	case "discovery.full":
 		return ErrFull
 	case "discovery.seen":

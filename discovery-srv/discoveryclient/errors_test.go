@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 	}
 	_, noNode := away.Node(t.Context())
 	sentinels := []error{
-		discoveryclient.ErrNotFound, discoveryclient.ErrReadOnly, discoveryclient.ErrFull, discoveryclient.ErrSeen, discoveryclient.ErrUnavailable,
+		discoveryclient.ErrNotFound, discoveryclient.ErrWriteOnly, discoveryclient.ErrFull, discoveryclient.ErrSeen, discoveryclient.ErrUnavailable,
 		context.Canceled, context.DeadlineExceeded,
 	}
 	unavailable := []error{discoveryclient.ErrUnavailable}

@@ -3,12 +3,14 @@ package discoveryclient_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
 	"go-micro.dev/v5/client"
 
 	"github.com/micro/platform/discovery-srv/discoveryclient"
+	"github.com/micro/platform/discovery-srv/discoveryserver"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
@@ -17,23 +19,6 @@ import (
 	"github.com/micro/platform/internal/host/hosttest"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
-
-// source is that of a read node that has not heard of it for a while.
-type source struct{ age time.Duration }
-
-func (s source) Age() time.Duration  { return s.age }
-func (source) Warming() bool         { return false }
-func (source) Preserving() time.Time { return time.Time{} }
-
-// readNode is a node that does not write.
-func readNode(s source) host.Service {
-	return host.Service{Name: discoveryclient.Service, Start: func(_ context.Context, h *host.Host) error {
-		d := handler.New(handler.Config{
-			Catalog: catalog.New(catalog.Options{}), Source: s, Away: func() string { return "10.0.0.1:8104: connection refused" },
-		})
-		return discoverypb.RegisterRegistryHandler(h.Server(), d)
-	}}
-}
 
 // writeNode is a node that warms for a while of its own, speaks often, and has seen an
 // instance, s/seen.
@@ -57,29 +42,67 @@ func writeNode(warming time.Duration) host.Service {
 	}}
 }
 
-// TestReadNode: what a node refuses that reads is done by one that writes.
-func TestReadNode(t *testing.T) {
-	read := hosttest.Run(t, nil, readNode(source{time.Minute}))
-	alone := discoveryclient.New(read.Client)
-	node, err := alone.Node(t.Context())
-	if want := (discoveryclient.Node{Role: discoveryclient.RoleRead, Age: time.Minute, Away: "10.0.0.1:8104: connection refused"}); err != nil || node != want {
-		t.Errorf("got %+v, %v, want %+v", node, err, want)
-	}
-	readers := discoveryclient.WithAddress(read.Address(discoveryclient.Service), read.Address(discoveryclient.Service))
-	for _, d := range []*discoveryclient.Client{alone, discoveryclient.New(client.NewClient(), readers)} {
-		if _, _, err := d.Drain(t.Context(), "s", "a", ""); !errors.Is(err, discoveryclient.ErrReadOnly) {
-			t.Errorf("got %v, want ErrReadOnly", err)
+// node runs the service in a role.
+func node(t *testing.T, role, source string) *hosttest.Platform {
+	t.Helper()
+	env := settings()
+	env["DISCOVERY_ROLE"], env["DISCOVERY_SOURCE"] = role, source
+	return hosttest.Run(t, env, discoveryserver.Service())
+}
+
+// TestRoles: a lookup that a node leaves to others is done there, and one that reads hands
+// on what is to be written.
+func TestRoles(t *testing.T) {
+	write := node(t, "write", "")
+	of(t, write).up("s", "a")
+	writes := write.Address(discoveryclient.Service)
+	onlyWrites := discoveryclient.WithAddress(writes, writes)
+	for _, d := range []*discoveryclient.Client{discoveryclient.New(write.Client), discoveryclient.New(client.NewClient(), onlyWrites)} {
+		if _, err := d.GetService(t.Context(), "s"); !errors.Is(err, discoveryclient.ErrWriteOnly) {
+			t.Errorf("got %v, want ErrWriteOnly", err)
+		}
+		if err := firstOf(d.Watch(t.Context(), "s")); !errors.Is(err, discoveryclient.ErrWriteOnly) {
+			t.Errorf("a watch: got %v, want ErrWriteOnly", err)
 		}
 	}
-	write := run(t)
-	of(t, write).up("s", "a")
-	d := discoveryclient.New(client.NewClient(), readers, discoveryclient.WithAddress(write.Address(discoveryclient.Service)))
-	if i, _, err := d.Drain(t.Context(), "s", "a", ""); err != nil || i.Status != discoveryclient.StatusDraining {
-		t.Errorf("got %+v, %v", i, err)
+	read := node(t, "read", writes)
+	both := func() *discoveryclient.Client {
+		return discoveryclient.New(client.NewClient(), onlyWrites, discoveryclient.WithAddress(read.Address(discoveryclient.Service)))
 	}
-	d = discoveryclient.New(client.NewClient(), readers, discoveryclient.WithAddress(write.Address(discoveryclient.Service)))
-	if err := d.Deregister(t.Context(), "s", "a", ""); err != nil {
+	w := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return both().Watch(ctx, "s") })
+	w.want("added default/s a up", "synced warming=true")
+	if _, _, err := discoveryclient.New(read.Client).Drain(t.Context(), "s", "a", ""); err != nil {
 		t.Error(err)
+	}
+	w.want("updated default/s a up -> draining")
+	if got, err := both().GetService(t.Context(), "s"); err != nil || ids(got) != "a" {
+		t.Errorf("got %q, %v", ids(got), err)
+	}
+	if n, err := both().Node(t.Context()); err != nil || n.Role != discoveryclient.RoleRead || n.Age != 0 {
+		t.Errorf("got %+v, %v", n, err)
+	}
+}
+
+// TestReadNodeAlone: it tells how old its answers are, and why.
+func TestReadNodeAlone(t *testing.T) {
+	var address string
+	var read *hosttest.Platform
+	t.Run("while its source runs", func(inner *testing.T) {
+		write := node(inner, "all", "")
+		of(inner, write).up("s", "a")
+		address = write.Address(discoveryclient.Service)
+		read = node(t, "read", address)
+	})
+	d := discoveryclient.New(read.Client)
+	for {
+		var n discoveryclient.Node
+		got, err := d.GetService(t.Context(), "s", discoveryclient.SaveNode(&n))
+		if err != nil || ids(got) != "a" {
+			t.Fatalf("got %q, %v", ids(got), err)
+		}
+		if n.Age > 0 && n.Away != "" {
+			return
+		}
 	}
 }
 

@@ -99,6 +99,9 @@ func (c *Client) watch(ctx context.Context, key string, what *discoverypb.WatchR
 			switch {
 			case err == nil: // the loop was left
 				return
+			case ctx.Err() == nil && w.elsewhere(err):
+				c.leave(at)
+				continue
 			case ctx.Err() != nil || isRefusal(err):
 				yield(Change{}, err)
 				return

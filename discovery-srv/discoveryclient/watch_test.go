@@ -32,8 +32,8 @@ type changes struct {
 	next func() (discoveryclient.Change, error, bool)
 }
 
-// read begins to read a watch until the end of the test.
-func read(t *testing.T, watch func(context.Context) iter.Seq2[discoveryclient.Change, error]) changes {
+// follow begins to read a watch until the end of the test.
+func follow(t *testing.T, watch func(context.Context) iter.Seq2[discoveryclient.Change, error]) changes {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	next, stop := iter.Pull2(watch(ctx))
@@ -85,9 +85,9 @@ func TestWatch(t *testing.T) {
 	r.up("web", "a")
 	r.up("api", "z", namespace("other"))
 	d := discoveryclient.New(p.Client)
-	api := read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "api", "none") })
-	whole := read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx) })
-	everything := read(t, d.WatchAll)
+	api := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "api", "none") })
+	whole := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx) })
+	everything := follow(t, d.WatchAll)
 	const a, b, synced = "added default/api a 1 up", "added default/api b up", "synced warming=true"
 	api.want(a, b, synced)
 	whole.want(a, b, "added default/web a up", synced)
@@ -142,7 +142,7 @@ func TestWatchThroughRestarts(t *testing.T) {
 			r.up("s", id, at("1", ""))
 		}
 		d := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress(address))
-		w = read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
+		w = follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
 		w.want("added default/s a 1 up", "added default/s b 1 up", "added default/s c 1 up", "synced warming=true")
 	})
 	during("one that is empty", discoveryserver.Service(), func(r registry) {
@@ -171,7 +171,7 @@ func TestWatchResumes(t *testing.T) {
 	r.up("s", "a")
 	cut := newProxy(t, p.Address(discoveryclient.Service))
 	d := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress(cut.address()))
-	w := read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx) })
+	w := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx) })
 	w.want("added default/s a up", "synced warming=true")
 	cut.cut(func() {
 		r.up("s", "b")
@@ -196,12 +196,12 @@ func TestWatchElsewhere(t *testing.T) {
 	for _, first := range []string{"127.0.0.1:1", silent.Addr().String()} {
 		d := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress(first, live))
 		d.SetSilence(time.Second)
-		w := read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
+		w := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
 		w.want("added default/s a up", "synced warming=true")
 	}
 	d := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress(silent.Addr().String()))
 	d.SetSilence(time.Second)
-	w := read(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
+	w := follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
 	w.want("broken unavailable=true")
 }
 

@@ -2,6 +2,7 @@ package discoveryclient
 
 import (
 	"cmp"
+	"errors"
 	"reflect"
 	"slices"
 
@@ -26,7 +27,9 @@ type watching struct {
 	node   Node // that was told of
 	synced bool // ChangeSynced was told
 	broken bool // ChangeBroken was, and nothing since
-	away   int  // watches that told nothing, one after the other
+
+	// Watches that told nothing, one after the other.
+	away, writeOnly int
 }
 
 // difference is what became of an instance.
@@ -54,7 +57,7 @@ func (w *watching) take(m *discoverypb.WatchResponse) bool {
 	if index := m.GetIndex(); index > 0 {
 		w.req.FromIndex = index
 	}
-	w.away = 0
+	w.away, w.writeOnly = 0, 0
 	now := nodeOf(m.GetState())
 	other := !now.alike(w.node)
 	w.node = now
@@ -79,6 +82,15 @@ func (w *watching) failed(err error) bool {
 	}
 	w.broken = true
 	return w.yield(Change{Type: ChangeBroken, Node: w.node, Err: err}, nil)
+}
+
+// elsewhere tells of a node that leaves lookups to others, which were not all asked.
+func (w *watching) elsewhere(err error) bool {
+	if !errors.Is(err, ErrWriteOnly) {
+		return false
+	}
+	w.writeOnly++
+	return w.writeOnly < w.client.nodes()
 }
 
 func (w *watching) put(n catalog.Name, i *discoverypb.Instance) {
