@@ -28,7 +28,7 @@ func (s Status) String() string {
 	case StatusDraining:
 		return "draining"
 	case StatusOutOfService:
-		return "out of service"
+		return "out-of-service"
 	}
 	return unknown
 }
