@@ -32,11 +32,11 @@ type rule struct {
 // into the internal folder of another service.
 var rules = []rule{
 	{
-		says: "a client, and what it imports of its service, imports nothing of ours but that, internal/client and contracts",
+		says: "a client, and what it imports of its service, imports nothing of ours but that, internal/client, what a registry holds, and contracts",
 		forbids: func(e edge) bool {
 			x := service(e.from)
 			return x != "" && (e.shared || within(e.from, clientOf(x))) && ours(e.to) &&
-				!within(e.to, clientOf(x), "./"+x+"/internal", "./internal/client", "./proto")
+				!within(e.to, clientOf(x), "./"+x+"/internal", "./internal/client", "./internal/registries/record", "./proto")
 		},
 	},
 	{
@@ -80,7 +80,7 @@ var rules = []rule{
 		says: "what the services share knows no service, but the host the clients of auth, discovery and trace",
 		forbids: func(e edge) bool {
 			return within(e.from, "./internal") && service(e.to) != "" &&
-				(!within(e.from, "./internal/host") || !within(e.to, clientOf("auth-srv"), clientOf("discovery-srv"), clientOf("trace-srv")))
+				(!within(e.from, "./internal/host", "./internal/registries") || !within(e.to, clientOf("auth-srv"), clientOf("discovery-srv"), clientOf("trace-srv")))
 		},
 	},
 	{

@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 	merrors "go-micro.dev/v5/errors"
-	"go-micro.dev/v5/registry"
 
 	"github.com/micro/platform/internal/client"
 	"github.com/micro/platform/internal/rpcerr"
@@ -78,7 +77,7 @@ func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func
 	bounded, cancel := withTimeout(ctx, cmd, oneCall)
 	defer cancel()
 	// The client has addresses, and so asks no registry.
-	kv := kvclient.New(client.New(registry.NewMemoryRegistry(), secure, a.log()),
+	kv := kvclient.New(client.ByAddress(secure, a.log()),
 		kvclient.WithNamespace(cmd.String(flagNamespace)), kvclient.WithAddress(addresses...))
 	return clientAnswered(bounded, cmd, do(bounded, kv))
 }

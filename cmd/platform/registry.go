@@ -34,7 +34,11 @@ func (a *app) directory(ctx context.Context, cmd *cli.Command) (*directory, erro
 	if err := v.Err(); err != nil {
 		return nil, &host.ConfigError{Err: err}
 	}
-	r, err := registries.Open(ctx, c, a.log())
+	secure, err := a.secure(cmd)
+	if err != nil {
+		return nil, err
+	}
+	r, err := registries.Open(ctx, c, secure, a.log())
 	if err != nil {
 		return nil, err
 	}

@@ -30,18 +30,28 @@ const DefaultTimeout = 5 * time.Second
 // hears of a change before. Longer it does only where the registry has no answer.
 const freshness = 30 * time.Second
 
-// New returns a go-micro client that finds services in r, speaks protobuf, passes
-// traces on and does not retry. It calls by TLS unless secure is nil. It makes no
-// connection before the first call.
+// retries is how often a call is tried again that no instance has begun, and with another
+// one if there is.
+const retries = 2
+
+// New returns a go-micro client that finds services in r, speaks protobuf and passes traces
+// on. It tries a call again that no instance has begun, and no other. It calls by TLS
+// unless secure is nil. It makes no connection before the first call.
 func New(r registry.Registry, secure *certs.Source, log *slog.Logger) client.Client {
 	l := microlog.New(log)
+	var s selector.Selector = &direct{r, spread}
+	if _, cached := r.(interface{ Cached() }); !cached {
+		s = selector.NewSelector(selector.Registry(r), selector.WithLogger(l), selector.SetStrategy(spread), fresh)
+	}
 	return tracing.Wrap(client.NewClient(
 		client.Registry(r),
-		client.Selector(selector.NewSelector(selector.Registry(r), selector.WithLogger(l), fresh)),
+		client.Selector(s),
 		client.Broker(broker.NewMemoryBroker()),
 		client.Transport(newTransport(secure, l)),
 		client.ContentType("application/protobuf"),
-		client.Retries(0),
+		client.Retries(retries),
+		client.Retry(unbegun),
+		client.Backoff(soon),
 		client.WithLogger(l),
 	))
 }
@@ -52,23 +62,41 @@ func fresh(o *selector.Options) {
 }
 
 // Unary returns the options of one call: it ends with the deadline of ctx, which
-// go-micro's own protocol would not send along, and is tried again, twice at most, only
-// if idempotent and unavailable: not begun, cut off, or left to another instance.
+// go-micro's own protocol would not send along, and is tried again, twice at most, if no
+// instance has begun it, or if it is idempotent and unavailable: cut off, or left to
+// another instance.
 func Unary(ctx context.Context, idempotent bool) []client.CallOption {
 	left := DefaultTimeout
 	if t, ok := ctx.Deadline(); ok {
 		left = max(time.Until(t), time.Millisecond)
 	}
-	retries := 0
+	retry := unbegun
 	if idempotent {
-		retries = 2
+		retry = again
 	}
 	return []client.CallOption{
 		client.WithRequestTimeout(left),
 		client.WithConnectionTimeout(left),
 		client.WithRetries(retries),
-		client.WithRetry(again),
+		client.WithRetry(retry),
+		client.WithBackoff(soon),
 	}
+}
+
+// unbegun tells whether no instance has begun what was asked for: it could not be reached,
+// had closed the connection before anything was sent, or says that it is stopping.
+func unbegun(_ context.Context, _ client.Request, _ int, err error) (bool, error) {
+	if e := Error(err); e.Reason == "draining" {
+		return true, nil
+	}
+	m := merrors.FromError(err)
+	return strings.HasPrefix(m.GetId(), "go.micro.client") &&
+		(strings.HasPrefix(m.GetDetail(), "connection error: ") || strings.Contains(m.GetDetail(), notSent)), nil
+}
+
+// soon is how long a try waits for the one before: the first two not at all.
+func soon(_ context.Context, _ client.Request, attempt int) (time.Duration, error) {
+	return time.Duration(max(attempt-1, 0)) * 50 * time.Millisecond, nil
 }
 
 // again tells whether another instance may do what this one could not.

@@ -177,9 +177,9 @@ func TestRetries(t *testing.T) {
 		want, then codes.Code
 	}{
 		"well":             {[]string{live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 1}, [2]int64{1, 1}, codes.OK, codes.OK},
-		"away, then there": {[]string{nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
-		"away for longer":  {[]string{nobody(t), nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 3}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
-		"away":             {[]string{nobody(t)}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 3}, [2]int64{}, codes.Unavailable, codes.Unavailable},
+		"away, then there": {[]string{nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{2, 2}, [2]int64{1, 1}, codes.OK, codes.OK},
+		"away for longer":  {[]string{nobody(t), nobody(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{3, 3}, [2]int64{1, 1}, codes.OK, codes.OK},
+		"away":             {[]string{nobody(t)}, &echopb.CallRequest{Text: "hi"}, [2]int64{3, 3}, [2]int64{}, codes.Unavailable, codes.Unavailable},
 		"lost, then there": {[]string{hangUp(t), live}, &echopb.CallRequest{Text: "hi"}, [2]int64{1, 2}, [2]int64{0, 1}, codes.Unavailable, codes.OK},
 		"draining":         {[]string{live}, refusal(codes.Unavailable), [2]int64{1, 3}, [2]int64{1, 3}, codes.Unavailable, codes.Unavailable},
 		"refused":          {[]string{live}, refusal(codes.ResourceExhausted), [2]int64{1, 1}, [2]int64{1, 1}, codes.ResourceExhausted, codes.ResourceExhausted},

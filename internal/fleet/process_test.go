@@ -177,7 +177,7 @@ func TestLeft(t *testing.T) {
 // multicast is the registry over mDNS, as that of another process.
 func multicast(t *testing.T) registry.Registry {
 	t.Helper()
-	r, err := registries.Open(t.Context(), registries.Read(setting.New(func(string) string { return "" }, registries.Settings())), quiet())
+	r, err := registries.Open(t.Context(), registries.Read(setting.New(func(string) string { return "" }, registries.Settings())), nil, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

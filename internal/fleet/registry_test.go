@@ -65,7 +65,7 @@ func TestNoRegistry(t *testing.T) {
 	v := setting.New(func(name string) string {
 		return map[string]string{"PLATFORM_REGISTRY": "etcd://" + freePort(t)}[name]
 	}, registries.Settings())
-	r, err := registries.Open(t.Context(), registries.Read(v), quiet())
+	r, err := registries.Open(t.Context(), registries.Read(v), nil, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 	}
 	opened := reg == nil
 	if opened {
-		if reg, err = registries.Open(ctx, c.registry, log); err != nil {
+		if reg, err = registries.Open(ctx, c.registry, secure, log); err != nil {
 			return nil, fmt.Errorf("start %s: %w", s.Name, err)
 		}
 	}

@@ -179,12 +179,48 @@ func unlessClosed(err error) error {
 }
 
 // Stop deregisters, lets calls in flight end, tells streams to go elsewhere, and
-// closes. It takes no longer than Config.Drain and two seconds.
+// closes. Where the registry can tell callers, it says first that the service is draining,
+// and deregisters when that is over: so whoever hears of it makes no call in vain. It takes
+// no longer than Config.Drain and four seconds.
 func (s *Server) Stop() error {
 	if s.listener == nil {
 		s.kill()
 		return nil
 	}
+	if s.announce() {
+		return errors.Join(s.close(s.conf.Drain), s.deregister())
+	}
+	return errors.Join(s.deregister(), s.close(s.conf.Drain))
+}
+
+// notice is how long callers have to hear that the service is draining.
+const notice = 500 * time.Millisecond
+
+// announce tells callers that the service is draining, and still serves them until they have
+// heard of it. It returns false where the registry cannot tell them.
+func (s *Server) announce() bool {
+	r, ok := s.conf.Registry.(interface {
+		Drain(ctx context.Context, service string) error
+	})
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(s.base, time.Second)
+	defer cancel()
+	if err := r.Drain(ctx, s.conf.Name); err != nil {
+		s.conf.Log.WarnContext(s.base, "callers do not hear that the service is stopping", "error", err)
+		return false
+	}
+	timer := time.NewTimer(notice)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.base.Done():
+	}
+	return true
+}
+
+func (s *Server) deregister() error {
 	gone := make(chan error, 1)
 	go func() { gone <- s.Server.Stop() }()
 	var err error
@@ -193,7 +229,7 @@ func (s *Server) Stop() error {
 	case <-time.After(time.Second):
 		s.conf.Log.WarnContext(s.base, "the registry does not answer: the service stays registered until that runs out", "registry", s.conf.Registry.String())
 	}
-	return errors.Join(err, s.close(s.conf.Drain))
+	return err
 }
 
 func (s *Server) close(patience time.Duration) error {

@@ -58,7 +58,7 @@ func away(t *testing.T, url, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := registries.Open(t.Context(), c, slog.New(slog.NewTextHandler(&log, nil)))
+	opened, err := registries.Open(t.Context(), c, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go-micro.dev/v5/registry"
 
+	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/microlog"
 	"github.com/micro/platform/internal/registries/consul"
 	"github.com/micro/platform/internal/registries/etcd"
@@ -29,7 +30,7 @@ const Schemes = "mdns:, memory: (this process alone), " +
 // Settings are those that say where services find each other.
 func Settings() []setting.Setting {
 	return []setting.Setting{
-		{Name: registryVar, Default: "mdns:", Help: "where services find each other: " + Schemes},
+		{Name: registryVar, Default: "mdns:", Help: "where services find each other: discovery://host:8104,host:8104 (nodes of discovery-srv), " + Schemes},
 		{Name: "PLATFORM_MDNS", Default: "loopback", Help: "lan uses services of other machines that mdns: finds; anyone on the network can answer mDNS"},
 	}
 }
@@ -39,17 +40,20 @@ type Config struct {
 	URL *url.URL
 	LAN bool // mdns: uses nodes of other machines
 
-	servers servers.Servers
+	servers   servers.Servers
+	discovery discovery
 }
 
 // Read notes in v what is wrong.
-func Read(v *setting.Values) Config { return ReadFrom(v, registryVar) }
+func Read(v *setting.Values) Config { return read(v, registryVar, true) }
 
-// ReadFrom is Read for another setting that names a registry.
-func ReadFrom(v *setting.Values, variable string) Config {
+// ReadFrom is Read for another setting that names a registry, which discovery is not.
+func ReadFrom(v *setting.Values, variable string) Config { return read(v, variable, false) }
+
+func read(v *setting.Values, variable string, above bool) Config {
 	c := Config{URL: v.URL(variable)}
 	if c.URL.Scheme != "" { // an empty one is told already
-		if err := c.parse(); err != nil {
+		if err := c.parse(above); err != nil {
 			v.Fail(variable, "%w", err)
 		}
 	}
@@ -63,8 +67,12 @@ func ReadFrom(v *setting.Values, variable string) Config {
 	return c
 }
 
-func (c *Config) parse() (err error) {
+func (c *Config) parse(above bool) (err error) {
 	u := c.URL
+	if above && u.Scheme == "discovery" {
+		c.discovery, err = parseDiscovery(u)
+		return err
+	}
 	switch u.Scheme {
 	case "memory", "mdns":
 		if u.String() != u.Scheme+":" {
@@ -76,7 +84,11 @@ func (c *Config) parse() (err error) {
 			return err
 		}
 	default:
-		return fmt.Errorf("no registry for scheme %q (have mdns, memory, etcd, consul, nats)", u.Scheme)
+		have := "mdns, memory, etcd, consul, nats"
+		if above {
+			have = "discovery, " + have
+		}
+		return fmt.Errorf("no registry for scheme %q (have %s)", u.Scheme, have)
 	}
 	return allowed(u.Scheme, c.servers)
 }
@@ -95,8 +107,12 @@ func allowed(scheme string, s servers.Servers) error {
 }
 
 // Open returns the registry of a config that Read has found right. Servers that are away
-// it waits for; see Remote. The caller closes it, if it is an io.Closer.
-func Open(ctx context.Context, c Config, log *slog.Logger) (registry.Registry, error) {
+// it waits for; see Remote. Discovery is called by TLS unless secure is nil. The caller
+// closes what is an io.Closer.
+func Open(ctx context.Context, c Config, secure *certs.Source, log *slog.Logger) (registry.Registry, error) {
+	if c.URL.Scheme == "discovery" {
+		return c.discovery.open(secure, log), nil
+	}
 	r, err := OpenBare(ctx, c, log)
 	if err != nil || !c.Remote() {
 		return r, err
@@ -106,7 +122,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (registry.Registry, e
 
 // Remote tells of a registry on servers, which keep what is registered when this process is
 // lost, and may be away.
-func (c Config) Remote() bool {
+func (c *Config) Remote() bool {
 	return c.URL.Scheme == "etcd" || c.URL.Scheme == "nats" || c.URL.Scheme == "consul"
 }
 

@@ -27,7 +27,7 @@ func open(t *testing.T, env map[string]string) registry.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := registries.Open(t.Context(), c, slog.New(slog.DiscardHandler))
+	r, err := registries.Open(t.Context(), c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestSchemes(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"scheme":    {map[string]string{"PLATFORM_REGISTRY": "zookeeper://u:s3cret@a"}, `PLATFORM_REGISTRY: no registry for scheme "zookeeper" (have mdns, memory, etcd, consul, nats)`},
+		"scheme":    {map[string]string{"PLATFORM_REGISTRY": "zookeeper://u:s3cret@a"}, `PLATFORM_REGISTRY: no registry for scheme "zookeeper" (have discovery, mdns, memory, etcd, consul, nats)`},
 		"no scheme": {map[string]string{"PLATFORM_REGISTRY": "memory"}, "PLATFORM_REGISTRY: not a URL such as memory: or redis://host:6379/0"},
 		"no URL":    {map[string]string{"PLATFORM_REGISTRY": "etcd://u:s3cret@a:b"}, "PLATFORM_REGISTRY: not a URL such as memory: or redis://host:6379/0"},
 		"mdns":      {map[string]string{"PLATFORM_MDNS": "wan"}, `PLATFORM_MDNS: "wan" is neither loopback nor lan`},

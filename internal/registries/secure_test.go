@@ -137,7 +137,7 @@ func (s secured) open(u *url.URL) *secureRegistry {
 		s.t.Fatal(err)
 	}
 	var log bytes.Buffer
-	r, err := registries.Open(s.t.Context(), c, slog.New(slog.NewTextHandler(&log, nil)))
+	r, err := registries.Open(s.t.Context(), c, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func opened(t testing.TB, env map[string]string) registry.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := registries.Open(t.Context(), c, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	r, err := registries.Open(t.Context(), c, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func open(t *testing.T, u *url.URL) registry.Registry {
 	if err := v.Err(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := registries.Open(t.Context(), c, slog.New(slog.DiscardHandler))
+	r, err := registries.Open(t.Context(), c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

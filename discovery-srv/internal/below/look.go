@@ -38,7 +38,7 @@ func (l *look) run(ctx context.Context) error {
 		l.follow(ctx, changes)
 		if watcher != nil {
 			watcher.Stop()
-			for range changes { //nolint:revive // it ends with the watcher
+			for range changes { // until it has ended
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func (m mark) into(i *discoverypb.Instance) {
 // What a record may have: somewhat more than the contract, for names that it adds to.
 const (
 	maxName = 200
-	maxSize = 96 << 10
+	maxSize = 300 << 10
 )
 
 func allowed(name string) bool {

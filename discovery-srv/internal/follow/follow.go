@@ -53,7 +53,7 @@ func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.
 	c = rpc.Protobuf(c)
 	return &Follower{
 		catalog: known, client: c, registry: discoverypb.NewRegistryService(Service, c),
-		addresses: addresses, log: log, at: rand.IntN(len(addresses)),
+		addresses: addresses, log: log, at: rand.IntN(len(addresses)), //nolint:gosec // to spread
 	}
 }
 
@@ -75,7 +75,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if f.lost(err) { // to another node the index is unknown
 			index = 0
 		}
-		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
+		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil { //nolint:gosec // so that not all come at once
 			return err
 		}
 		pause = min(2*pause, maxPause)

@@ -18,10 +18,10 @@ import (
 // The limits of discovery.proto.
 const (
 	maxName    = 200
-	maxWord    = 64       // of a version and of a zone
-	maxAddress = 260      // a host name has 253 bytes at most
-	maxSaid    = 64 << 10 // of metadata and endpoints together, in protobuf
-	maxDepth   = 8        // of the values of an endpoint
+	maxWord    = 64        // of a version and of a zone
+	maxAddress = 260       // a host name has 253 bytes at most
+	maxSaid    = 256 << 10 // of metadata and endpoints together, in protobuf
+	maxDepth   = 8         // of the values of an endpoint
 	maxWeight  = 10_000
 	maxReason  = 256
 	maxRenew   = 1000

@@ -35,6 +35,9 @@ type Harness struct {
 	// stays. NoMany: it is not made for many nodes. NoWatchAll: it watches no more than
 	// one service.
 	Alone, NoNames, NoTTL, NoMany, NoWatchAll string
+
+	// Ignore is what a server in this process may begin meanwhile.
+	Ignore []goleak.Option
 }
 
 // Run runs the suite.
@@ -74,7 +77,7 @@ func Run(t *testing.T, h Harness) {
 			if len(s.opened) == 0 || !closes(s.opened[0]) {
 				return // it says nothing of its end
 			}
-			if err := goleak.Find(leaks); err != nil {
+			if err := goleak.Find(append(h.Ignore, leaks)...); err != nil {
 				t.Error(err)
 			}
 		})

@@ -347,7 +347,7 @@ type Instance struct {
 	// How many calls it wants beside others, of which each has 100 unless it says
 	// otherwise: from 1 to 10000; 0 counts as 100.
 	Weight uint32 `protobuf:"varint,5,opt,name=weight,proto3" json:"weight,omitempty"`
-	// Of the instance. With service_metadata and endpoints at most 64 KiB.
+	// Of the instance. With service_metadata and endpoints at most 256 KiB.
 	Metadata map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Of the service, as this instance has it.
 	ServiceMetadata map[string]string `protobuf:"bytes,7,rep,name=service_metadata,json=serviceMetadata,proto3" json:"service_metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`

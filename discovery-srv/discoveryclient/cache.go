@@ -1,0 +1,283 @@
+package discoveryclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-micro.dev/v5/client"
+	"go-micro.dev/v5/registry"
+
+	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/view"
+	rpc "github.com/micro/platform/internal/client"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// maxNames is how many services are followed by name; who asks for more gets all.
+const maxNames = 1000
+
+// cache follows what was asked for by one watch.
+type cache struct {
+	registry *Registry
+
+	answers sync.Map // name to *answer
+
+	mu        sync.Mutex
+	begun     bool
+	names     map[string]bool
+	all       bool
+	change    chan struct{} // closed when names or all change, and replaced
+	told      chan struct{} // closed when an answer changes, and replaced
+	instances map[string]map[string]*discoverypb.Instance
+	dirty     map[string]bool // services whose answers are out of date
+	synced    map[string]bool // names of which all is known
+	syncedAll bool
+	failure   error
+
+	heard atomic.Int64 // nanoseconds since 1970; 0: nothing was
+	live  atomic.Bool
+}
+
+// answer is what is known of a service.
+type answer struct{ services []*registry.Service }
+
+func (a *answer) answer() ([]*registry.Service, error) {
+	if len(a.services) == 0 {
+		return nil, registry.ErrNotFound
+	}
+	return a.services, nil
+}
+
+func newCache(r *Registry) *cache {
+	return &cache{
+		registry: r, names: map[string]bool{}, change: make(chan struct{}), told: make(chan struct{}),
+		instances: map[string]map[string]*discoverypb.Instance{}, synced: map[string]bool{}, dirty: map[string]bool{},
+	}
+}
+
+// known returns what is known of a service, or nil before anything is.
+func (c *cache) known(name string) *answer {
+	if a, ok := c.answers.Load(name); ok {
+		return a.(*answer) //nolint:forcetypeassert // nothing else is stored
+	}
+	return nil
+}
+
+// await has a service followed, and waits until it is known.
+func (c *cache) await(ctx context.Context, name string) (*answer, error) {
+	c.want(name)
+	for {
+		c.mu.Lock()
+		told, failure, all := c.told, c.failure, c.syncedAll
+		c.mu.Unlock()
+		if a := c.known(name); a != nil {
+			return a, nil
+		}
+		if all {
+			return &answer{}, nil
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), failure)
+		}
+	}
+}
+
+// want has a service followed, or all for "".
+func (c *cache) want(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.all || c.names[name]:
+		return
+	case name == "" || len(c.names) == maxNames:
+		c.all = true
+	default:
+		c.names[name] = true
+	}
+	if !c.begun {
+		c.begun = true
+		c.registry.goOn(c.run)
+		return
+	}
+	close(c.change)
+	c.change = make(chan struct{})
+}
+
+// run follows until ctx is done.
+func (c *cache) run(ctx context.Context) {
+	v := &view.View{Put: c.put, Remove: c.remove}
+	var p pause
+	var index uint64
+	var at string
+	for ctx.Err() == nil {
+		req, changed := c.request()
+		address, node := c.registry.nodes.current()
+		if address == at && index > 0 && !c.grown(req) {
+			req.FromIndex = index
+		}
+		at, index = address, 0
+		v.Begin()
+		err := c.watch(ctx, changed, address, req, func(m *discoverypb.WatchResponse) {
+			v.Apply(m)
+			c.publish()
+			c.hear(m, req, address)
+			if m.GetIndex() > 0 {
+				index, p = m.GetIndex(), 0
+			}
+		})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errChanged):
+			continue
+		case address == "":
+			err = errNoNode
+		default:
+			c.registry.nodes.failed(node, err)
+		}
+		c.lost(err)
+		p.wait(ctx)
+	}
+}
+
+// request is for what is wanted now. The channel is closed when that changes.
+func (c *cache) request() (*discoverypb.WatchRequest, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	req := &discoverypb.WatchRequest{Namespace: c.registry.namespace, AllServices: c.all}
+	if !c.all {
+		req.Services = slices.Sorted(maps.Keys(c.names))
+	}
+	return req, c.change
+}
+
+// grown tells whether a watch is of more than is known.
+func (c *cache) grown(req *discoverypb.WatchRequest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if req.GetAllServices() {
+		return !c.syncedAll
+	}
+	return slices.ContainsFunc(req.GetServices(), func(name string) bool { return !c.synced[name] })
+}
+
+var errChanged = errors.New("more is to be watched")
+
+// silence is how long a node may say nothing: it says something every 15 seconds.
+const silence = 20 * time.Second
+
+// watch reads one stream until it ends, falls silent, or is not what is wanted any more.
+func (c *cache) watch(ctx context.Context, changed <-chan struct{}, address string, req *discoverypb.WatchRequest, apply func(*discoverypb.WatchResponse)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has said nothing for %v", silence)) })
+	defer silent.Stop()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() { // ends with the watch
+		select {
+		case <-changed:
+			cancel(errChanged)
+		case <-ended:
+		}
+	}()
+	n := c.registry.nodes
+	err := rpc.Read(ctx, n.client, Service, "Registry.Watch", req, []client.CallOption{client.WithAddress(address)}, func(m *discoverypb.WatchResponse) bool {
+		silent.Reset(silence)
+		apply(m)
+		return true
+	})
+	return errors.Join(context.Cause(ctx), err)
+}
+
+// hear notes a message. With SYNCED all is known of what was asked for.
+func (c *cache) hear(m *discoverypb.WatchResponse, req *discoverypb.WatchRequest, address string) {
+	c.heard.Store(time.Now().UnixNano())
+	if m.GetIndex() == 0 {
+		return
+	}
+	if !c.live.Swap(true) {
+		c.registry.nodes.answered(address)
+	}
+	if m.GetType() != discoverypb.WatchResponse_TYPE_SYNCED {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = nil
+	c.syncedAll = c.syncedAll || req.GetAllServices()
+	for _, name := range req.GetServices() {
+		c.synced[name] = true
+		if c.known(name) == nil {
+			c.answers.Store(name, &answer{})
+		}
+	}
+	c.ring()
+}
+
+// lost notes the end of a watch.
+func (c *cache) lost(err error) {
+	c.live.Store(false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = err
+}
+
+// ring wakes those who wait for an answer.
+func (c *cache) ring() {
+	close(c.told)
+	c.told = make(chan struct{})
+}
+
+func (c *cache) put(n catalog.Name, i *discoverypb.Instance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.instances[n.Service] == nil {
+		c.instances[n.Service] = map[string]*discoverypb.Instance{}
+	}
+	c.instances[n.Service][i.GetId()] = i
+	c.dirty[n.Service] = true
+}
+
+func (c *cache) remove(id catalog.ID, _ *discoverypb.Removed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.instances[id.Service], id.Instance)
+	if len(c.instances[id.Service]) == 0 {
+		delete(c.instances, id.Service)
+	}
+	c.dirty[id.Service] = true
+}
+
+// publish makes new answers of what a message has told.
+func (c *cache) publish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.dirty) == 0 {
+		return
+	}
+	for name := range c.dirty {
+		c.answers.Store(name, &answer{services(name, c.instances[name])})
+	}
+	clear(c.dirty)
+	c.ring()
+}
+
+func (c *cache) age() time.Duration {
+	heard := c.heard.Load()
+	switch {
+	case heard == 0:
+		return -1
+	case c.live.Load():
+		return 0
+	}
+	return max(time.Since(time.Unix(0, heard)), 1)
+}

@@ -1,0 +1,336 @@
+package discoveryclient
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"go-micro.dev/v5/registry"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	rpc "github.com/micro/platform/internal/client"
+	"github.com/micro/platform/internal/registries/record"
+	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
+)
+
+// holder keeps the leases of what is registered here.
+type holder struct {
+	registry *Registry
+
+	mu    sync.Mutex
+	begun bool
+	held  map[heldID]*held
+	wake  chan struct{}
+}
+
+type heldID struct{ service, node string }
+
+// held is an instance that is registered, or is to be.
+type held struct {
+	turn sync.Mutex // held while discovery is told
+
+	mu       sync.Mutex
+	request  *discoverypb.RegisterRequest
+	status   discoverypb.Status // that it has said last
+	reason   string
+	lease    string // "": there is none
+	failure  error  // why it was never registered; nil: it was, or was not tried
+	once     bool   // it was
+	released bool
+}
+
+const (
+	usualTTL = 30 * time.Second
+	minTTL   = time.Second
+	maxTTL   = time.Hour
+
+	// patience is how long whoever registers, or deregisters, waits for discovery.
+	patience = 2 * time.Second
+
+	// maxRenew is how many leases are renewed at once.
+	maxRenew = 1000
+)
+
+func newHolder(r *Registry) *holder {
+	return &holder{registry: r, held: map[heldID]*held{}, wake: make(chan struct{}, 1)}
+}
+
+// hold registers a node, and keeps it registered.
+func (h *holder) hold(s *registry.Service, n *registry.Node, ttl time.Duration) error {
+	if ttl <= 0 {
+		ttl = usualTTL
+	}
+	req := &discoverypb.RegisterRequest{
+		Namespace: h.registry.namespace, Service: s.Name, Instance: instance(s, n),
+		Ttl: durationpb.New(min(max(ttl, minTTL), maxTTL)),
+	}
+	l := h.add(heldID{s.Name, n.Id}, req)
+	if !l.set(req) {
+		return nil // it is registered, and is renewed
+	}
+	ctx, cancel := context.WithTimeout(h.registry.ctx, patience)
+	defer cancel()
+	err := h.register(ctx, l)
+	h.hurry()
+	if code(err) == codes.InvalidArgument {
+		h.release(s, n)
+		return &record.Error{Why: rpc.Error(err).Message}
+	}
+	return nil // the holder tries again
+}
+
+func code(err error) codes.Code {
+	if err == nil {
+		return codes.OK
+	}
+	return rpc.Error(err).Code
+}
+
+// add returns the place of a node, and begins to renew.
+func (h *holder) add(id heldID, req *discoverypb.RegisterRequest) *held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[id] == nil {
+		h.held[id] = &held{request: req}
+	}
+	if !h.begun {
+		h.begun = true
+		h.registry.goOn(h.run)
+	}
+	return h.held[id]
+}
+
+// set says what is to be registered, and returns false where that is.
+func (l *held) set(req *discoverypb.RegisterRequest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lease != "" && proto.Equal(l.request, req) {
+		return false
+	}
+	l.request, l.lease = req, ""
+	return true
+}
+
+// register tells discovery what is to be registered.
+func (h *holder) register(ctx context.Context, l *held) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	asked, req := l.due()
+	if req == nil {
+		return nil
+	}
+	rsp, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Register, req)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		if !l.once {
+			l.failure = err
+		}
+		return err
+	}
+	l.once, l.failure = true, nil
+	if l.request == asked { // nobody has said something else meanwhile
+		l.lease = rsp.GetLeaseId()
+	}
+	return nil
+}
+
+// due returns what is to be registered, and with its status; nil: nothing is.
+func (l *held) due() (asked, req *discoverypb.RegisterRequest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.released || l.lease != "" {
+		return nil, nil
+	}
+	req = proto.CloneOf(l.request)
+	req.Instance.InstanceStatus, req.Instance.StatusReason = l.status, l.reason
+	return l.request, req
+}
+
+// hurry has run look at once.
+func (h *holder) hurry() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run renews leases until ctx is done, three times within each, and registers what has none.
+func (h *holder) run(ctx context.Context) {
+	var p pause
+	timer := time.NewTimer(h.interval())
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			h.renew(ctx)
+		case <-h.wake:
+		}
+		for h.registerAll(ctx); h.missing() && ctx.Err() == nil; h.registerAll(ctx) {
+			p.wait(ctx)
+		}
+		p = 0
+		timer.Reset(h.interval())
+	}
+}
+
+// interval is a third of the shortest time to live, a tenth more or less.
+func (h *holder) interval() time.Duration {
+	ttl := maxTTL
+	for _, l := range h.all() {
+		l.mu.Lock()
+		ttl = min(ttl, l.request.GetTtl().AsDuration())
+		l.mu.Unlock()
+	}
+	third := ttl / 3
+	return third - third/10 + rand.N(third/5) //nolint:gosec // so that not all come at once
+}
+
+func (h *holder) all() []*held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*held, 0, len(h.held))
+	for _, l := range h.held {
+		all = append(all, l)
+	}
+	return all
+}
+
+// missing tells whether something has no lease.
+func (h *holder) missing() bool {
+	return slices.ContainsFunc(h.all(), func(l *held) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.lease == "" && !l.released
+	})
+}
+
+// registerAll registers what has no lease. It gives up with the first that fails: so will
+// others.
+func (h *holder) registerAll(ctx context.Context) {
+	for _, l := range h.all() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		err := h.register(ctx, l)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// renew renews all leases. Those that are not known are lost.
+func (h *holder) renew(ctx context.Context) {
+	byLease := map[string]*held{}
+	var ids []string
+	for _, l := range h.all() {
+		l.mu.Lock()
+		if l.lease != "" {
+			ids = append(ids, l.lease)
+			byLease[l.lease] = l
+		}
+		l.mu.Unlock()
+	}
+	for some := range slices.Chunk(ids, maxRenew) {
+		unknown, err := h.renewSome(ctx, some)
+		if err != nil {
+			return // they are renewed with the next turn, or registered again
+		}
+		for _, id := range unknown {
+			byLease[id].lose(id)
+		}
+	}
+}
+
+func (h *holder) renewSome(ctx context.Context, ids []string) (unknown []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	rsp, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Renew, &discoverypb.RenewRequest{LeaseIds: ids})
+	return rsp.GetUnknownLeaseIds(), err
+}
+
+func (l *held) lose(lease string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lease == lease {
+		l.lease = ""
+	}
+}
+
+// release deregisters a node.
+func (h *holder) release(s *registry.Service, n *registry.Node) {
+	id := heldID{s.Name, n.Id}
+	h.mu.Lock()
+	l := h.held[id]
+	delete(h.held, id)
+	h.mu.Unlock()
+	if l == nil {
+		l = &held{request: &discoverypb.RegisterRequest{}} // of an earlier life of the process
+	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+	l.released = true
+	lease := l.lease
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(h.registry.ctx, patience)
+	defer cancel()
+	_, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Deregister, &discoverypb.DeregisterRequest{
+		Namespace: h.registry.namespace, Service: s.Name, InstanceId: n.Id, LeaseId: lease,
+	})
+	if err != nil && code(err) != codes.NotFound {
+		h.registry.nodes.log.Warn("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", err)
+	}
+}
+
+// setStatus says the status of what is registered under a name.
+func (h *holder) setStatus(ctx context.Context, name string, s discoverypb.Status, reason string) error {
+	h.mu.Lock()
+	some := map[string]*held{}
+	for id, l := range h.held {
+		if id.service == name {
+			some[id.node] = l
+		}
+	}
+	h.mu.Unlock()
+	var errs []error
+	for node, l := range some {
+		l.mu.Lock()
+		l.status, l.reason = s, reason
+		lease := l.lease
+		l.mu.Unlock()
+		if lease == "" { // it is registered with this status, if ever
+			continue
+		}
+		_, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.SetStatus, &discoverypb.SetStatusRequest{
+			Namespace: h.registry.namespace, Service: name, InstanceId: node, Status: s, LeaseId: lease, Reason: reason,
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// ready says why what is to be registered under a name never was.
+func (h *holder) ready(name string) error {
+	h.mu.Lock()
+	var some []*held
+	for id, l := range h.held {
+		if id.service == name {
+			some = append(some, l)
+		}
+	}
+	h.mu.Unlock()
+	var errs []error
+	for _, l := range some {
+		l.mu.Lock()
+		errs = append(errs, l.failure)
+		l.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
