@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
-	"go-micro.dev/v5/registry"
 
 	"github.com/micro/platform/discovery-srv/discoveryclient"
 	"github.com/micro/platform/internal/client"
@@ -74,7 +73,7 @@ func (a *app) useDiscovery(ctx context.Context, cmd *cli.Command, oneCall bool, 
 	bounded, cancel := withTimeout(ctx, cmd, oneCall)
 	defer cancel()
 	// The client has addresses, and so asks no registry.
-	d := discoveryclient.New(client.New(registry.NewMemoryRegistry(), secure, a.log()),
+	d := discoveryclient.New(client.ByAddress(secure, a.log()),
 		discoveryclient.WithNamespace(cmd.String(flagNamespace)), discoveryclient.WithAddress(addresses...))
 	return clientAnswered(bounded, cmd, do(bounded, d))
 }

@@ -33,8 +33,9 @@ func try[Req, Rsp any](ctx context.Context, c *Client, again bool, call func(con
 	defer cancel()
 	var t tries
 	for {
-		at, opts := c.address()
-		rsp, err := call(ctx, req, append(rpc.Unary(ctx, false), opts...)...)
+		at, address := c.address()
+		opts := append(rpc.Unary(ctx, false), client.WithRetries(0))
+		rsp, err := call(ctx, req, append(opts, to(address)...)...)
 		if err == nil || !t.more(ctx, c, at, again, err) {
 			return rsp, err
 		}
@@ -49,13 +50,20 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, rpc.DefaultTimeout)
 }
 
-// address returns the address to call, if that is for c to choose, and its place.
-func (c *Client) address() (uint32, []client.CallOption) {
-	at := c.at.Load()
+// address returns the address to call, "" where the registry chooses, and its place.
+func (c *Client) address() (at uint32, address string) {
+	at = c.at.Load()
 	if len(c.addresses) == 0 {
-		return at, nil
+		return at, ""
 	}
-	return at, []client.CallOption{client.WithAddress(c.addresses[int(at)%len(c.addresses)])}
+	return at, c.addresses[int(at)%len(c.addresses)]
+}
+
+func to(address string) []client.CallOption {
+	if address == "" {
+		return nil
+	}
+	return []client.CallOption{client.WithAddress(address)}
 }
 
 // leave has the next call go to another address than that at a place.

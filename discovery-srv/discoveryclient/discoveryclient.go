@@ -1,4 +1,3 @@
-// Package discoveryclient asks discovery-srv who is alive and where.
 package discoveryclient
 
 import (
@@ -13,9 +12,6 @@ import (
 	rpc "github.com/micro/platform/internal/client"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
-
-// Service is the name that the service is registered under.
-const Service = "discovery-srv"
 
 // Client calls the service. Its methods may be called at once. A call ends with its
 // context, or after five seconds if that has no deadline.

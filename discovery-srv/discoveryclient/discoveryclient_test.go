@@ -19,23 +19,23 @@ import (
 
 func settings() map[string]string { return map[string]string{"DISCOVERY_REGISTRY": "memory:"} }
 
-func run(t *testing.T) *hosttest.Platform {
+func begin(t *testing.T) *hosttest.Platform {
 	t.Helper()
 	return hosttest.Run(t, settings(), discoveryserver.Service())
 }
 
-// registry registers instances, as their processes do.
-type registry struct {
+// processes registers instances, as their processes do.
+type processes struct {
 	t   *testing.T
 	rpc discoverypb.RegistryService
 }
 
-func of(t *testing.T, p *hosttest.Platform) registry {
-	return registry{t, discoverypb.NewRegistryService(discoveryclient.Service, p.Client)}
+func of(t *testing.T, p *hosttest.Platform) processes {
+	return processes{t, discoverypb.NewRegistryService(discoveryclient.Service, p.Client)}
 }
 
 // up registers an instance and returns its lease.
-func (r registry) up(service, id string, with ...func(*discoverypb.RegisterRequest)) string {
+func (r processes) up(service, id string, with ...func(*discoverypb.RegisterRequest)) string {
 	r.t.Helper()
 	req := &discoverypb.RegisterRequest{Service: service, Instance: &discoverypb.Instance{Id: id, Address: "10.0.0.7:80"}}
 	for _, w := range with {
@@ -78,7 +78,7 @@ func ids(all []discoveryclient.Instance) string {
 
 // TestInstance: what an instance says of itself, and what the node adds, arrives.
 func TestInstance(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	begin := time.Now()
 	of(t, p).up("greeter", "a", func(r *discoverypb.RegisterRequest) {
 		r.Ttl = durationpb.New(time.Minute)
@@ -124,7 +124,7 @@ func TestInstance(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	r.up("s", "a", at("1", "west"))
 	r.up("s", "b", at("2", "west"))
@@ -149,7 +149,7 @@ func TestFilters(t *testing.T) {
 
 // TestPages reads more than a page of each list.
 func TestPages(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	const many = 1100
 	for i := range many {
@@ -177,7 +177,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	r.up("api", "a", at("1", "west"))
 	r.up("api", "b", at("2", "east"))
@@ -215,7 +215,7 @@ func TestServices(t *testing.T) {
 // TestOperator: what an operator says counts before what the instance says, until it is
 // taken back, and the timeline tells.
 func TestOperator(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	of(t, p).up("s", "a")
 	d := discoveryclient.New(p.Client)
 	i, kept, err := d.Drain(t.Context(), "s", "a", "deploy 42")
@@ -244,7 +244,7 @@ func TestOperator(t *testing.T) {
 
 // TestAddresses: an address that answers nothing is left for the next one, by each call.
 func TestAddresses(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	of(t, p).up("s", "a")
 	live := p.Address(discoveryclient.Service)
 	const nobody = "127.0.0.1:1"

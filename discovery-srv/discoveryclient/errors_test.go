@@ -27,7 +27,7 @@ func firstOf[T any](seq func(func(T, error) bool)) error {
 }
 
 func TestErrors(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	of(t, p).up("s", "a")
 	d := discoveryclient.New(p.Client)
 	away := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress("127.0.0.1:1"))

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go-micro.dev/v5/client"
-
 	rpc "github.com/micro/platform/internal/client"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
@@ -70,7 +68,7 @@ type Change struct {
 // an instance as one.
 //
 // It goes on until the loop is left, ctx is done, or the service refuses it; the last two
-// are an error, the last it yields. When a connection breaks, nothing comes for 40 seconds,
+// are an error, the last it yields. When a connection breaks, nothing comes for 20 seconds,
 // or no node is there from the beginning, it begins again by itself, after 100 milliseconds
 // to 10 seconds, and tells only what is different then. A node that has just been started
 // may not know of all there is: what it does not know is there until it does.
@@ -86,16 +84,12 @@ func (c *Client) WatchAll(ctx context.Context) iter.Seq2[Change, error] {
 	return c.watch(ctx, "", &discoverypb.WatchRequest{AllNamespaces: true})
 }
 
-// silence is how long a watch may say nothing. The service says something every 15 seconds
-// at least.
-const silence = 40 * time.Second
-
 func (c *Client) watch(ctx context.Context, key string, what *discoverypb.WatchRequest) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		w := newWatching(c, key, what, yield)
 		for pause := shortest; ; pause = min(2*pause, longest) {
-			at, opts := c.address()
-			lasted, err := w.run(ctx, opts)
+			at, address := c.address()
+			lasted, err := w.run(ctx, address)
 			switch {
 			case err == nil: // the loop was left
 				return
@@ -123,13 +117,13 @@ func (c *Client) watch(ctx context.Context, key string, what *discoverypb.WatchR
 
 // run does one watch, and returns for how long that knew of all there is. It returns nil if
 // the loop was left.
-func (w *watching) run(ctx context.Context, opts []client.CallOption) (time.Duration, error) {
+func (w *watching) run(ctx context.Context, address string) (time.Duration, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silent := time.AfterFunc(w.client.silence, cancel)
 	defer silent.Stop()
 	var since time.Time
-	err := rpc.Read(running, w.client.client, Service, "Registry.Watch", w.begin(), opts, func(m *discoverypb.WatchResponse) bool {
+	err := rpc.Read(running, w.client.client, Service, "Registry.Watch", w.begin(address), to(address), func(m *discoverypb.WatchResponse) bool {
 		silent.Stop() // the caller takes the time that it needs
 		if m.GetType() == discoverypb.WatchResponse_TYPE_SYNCED {
 			since = time.Now()

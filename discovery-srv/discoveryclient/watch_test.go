@@ -78,7 +78,7 @@ func told(c discoveryclient.Change) string {
 }
 
 func TestWatch(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	r.up("api", "b")
 	lease := r.up("api", "a", at("1", ""))
@@ -125,7 +125,7 @@ func TestWatch(t *testing.T) {
 func TestWatchThroughRestarts(t *testing.T) {
 	var address string
 	var w changes
-	during := func(name string, s host.Service, do func(r registry)) {
+	during := func(name string, s host.Service, do func(r processes)) {
 		t.Run(name, func(inner *testing.T) {
 			env := settings()
 			if address != "" {
@@ -137,7 +137,7 @@ func TestWatchThroughRestarts(t *testing.T) {
 		})
 		w.want("broken unavailable=true")
 	}
-	during("the first", discoveryserver.Service(), func(r registry) {
+	during("the first", discoveryserver.Service(), func(r processes) {
 		for _, id := range []string{"a", "b", "c"} {
 			r.up("s", id, at("1", ""))
 		}
@@ -145,13 +145,13 @@ func TestWatchThroughRestarts(t *testing.T) {
 		w = follow(t, func(ctx context.Context) iter.Seq2[discoveryclient.Change, error] { return d.Watch(ctx, "s") })
 		w.want("added default/s a 1 up", "added default/s b 1 up", "added default/s c 1 up", "synced warming=true")
 	})
-	during("one that is empty", discoveryserver.Service(), func(r registry) {
+	during("one that is empty", discoveryserver.Service(), func(r processes) {
 		w.want("synced warming=true") // and nothing is removed
 		r.up("s", "a", at("1", ""))   // as it was
 		r.up("s", "b", at("2", ""))
 		w.want("updated default/s b 1 up -> 2 up")
 	})
-	during("one that warms for a moment", writeNode(300*time.Millisecond), func(r registry) {
+	during("one that warms for a moment", writeNode(300*time.Millisecond), func(r processes) {
 		w.want("added default/s seen up", "synced warming=true")
 		r.up("s", "b", at("2", ""))
 		w.want(
@@ -159,14 +159,14 @@ func TestWatchThroughRestarts(t *testing.T) {
 			"removed default/s c 1 gone: unknown to the node that is followed",
 			"node warming=false")
 	})
-	during("one that knows", writeNode(0), func(registry) {
+	during("one that knows", writeNode(0), func(processes) {
 		w.want("removed default/s b 2 gone: unknown to the node that is followed", "synced warming=false")
 	})
 }
 
 // TestWatchResumes: with a connection that breaks, a watch goes on where it was.
 func TestWatchResumes(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	r.up("s", "a")
 	cut := newProxy(t, p.Address(discoveryclient.Service))
@@ -185,7 +185,7 @@ func TestWatchResumes(t *testing.T) {
 
 // TestWatchElsewhere: one of several nodes that is away is no news, nor one that is silent.
 func TestWatchElsewhere(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	of(t, p).up("s", "a")
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -207,7 +207,7 @@ func TestWatchElsewhere(t *testing.T) {
 
 // TestWatchEnds leaves watches in every way, while and while not there are changes.
 func TestWatchEnds(t *testing.T) {
-	p := run(t)
+	p := begin(t)
 	r := of(t, p)
 	d := discoveryclient.New(p.Client)
 	r.up("busy", "a") // connects

@@ -24,6 +24,8 @@ type watching struct {
 	known map[catalog.ID]*discoverypb.Instance
 	due   []difference // to tell, of one message
 
+	address string // that was watched last; "" where the registry chose it
+
 	node   Node // that was told of
 	synced bool // ChangeSynced was told
 	broken bool // ChangeBroken was, and nothing since
@@ -45,9 +47,14 @@ func newWatching(c *Client, key string, what *discoverypb.WatchRequest, yield fu
 	return w
 }
 
-// begin returns the request of another watch, which goes on where the one before ended.
-func (w *watching) begin() *discoverypb.WatchRequest {
+// begin returns the request of another watch. At the same address it goes on where the one
+// before ended; to another node the index is unknown.
+func (w *watching) begin(address string) *discoverypb.WatchRequest {
 	w.view.Begin()
+	if address == "" || address != w.address {
+		w.req.FromIndex = 0
+	}
+	w.address = address
 	return w.req
 }
 
