@@ -285,7 +285,7 @@ func (h *holder) release(s *registry.Service, n *registry.Node) {
 		Namespace: h.registry.namespace, Service: s.Name, InstanceId: n.Id, LeaseId: lease,
 	})
 	if err != nil && code(err) != codes.NotFound {
-		h.registry.nodes.log.Warn("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", err)
+		h.registry.nodes.log.Info("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", err)
 	}
 }
 

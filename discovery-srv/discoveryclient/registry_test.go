@@ -26,7 +26,7 @@ func suite(t *testing.T, below string) {
 	address := run(t, below)
 	registrytest.Run(t, registrytest.Harness{
 		Ignore: connections(),
-		Open: func(testing.TB) registry.Registry { return discoveryclient.NewRegistry(address) },
+		Open:   func(testing.TB) registry.Registry { return discoveryclient.NewRegistry(address) },
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/micro/platform/discovery-srv/internal/follow"
 	"github.com/micro/platform/discovery-srv/internal/handler"
 	"github.com/micro/platform/discovery-srv/internal/lease"
+	"github.com/micro/platform/discovery-srv/internal/page"
 	"github.com/micro/platform/discovery-srv/internal/registrar"
 	"github.com/micro/platform/internal/figures"
 	"github.com/micro/platform/internal/host"
@@ -26,7 +27,7 @@ import (
 
 // Service returns the service for a host to run.
 func Service() host.Service {
-	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start}
+	return host.Service{Name: "discovery-srv", Port: 8104, Settings: settings(), Start: start, Last: true}
 }
 
 // What a table of leases goes by, beside settings.
@@ -41,9 +42,15 @@ func start(ctx context.Context, h *host.Host) error {
 	if err := h.Settings.Err(); err != nil {
 		return err
 	}
+	pages, err := page.Config()
+	if err != nil {
+		return err
+	}
+	if _, err := h.Pages(pages); err != nil {
+		return err
+	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size})
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
-	var err error
 	if conf.role == "read" {
 		read(h, conf, known, &d)
 	} else {

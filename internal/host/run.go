@@ -173,7 +173,7 @@ func newHost(ctx context.Context, p Process, s Service, v *setting.Values, reg r
 	}
 	h := &Host{
 		Name: s.Name, Log: log, Settings: v, Registry: reg, conf: c, secure: secure,
-		client: client.New(reg, secure, log), metrics: prometheus.NewRegistry(), failed: failed,
+		client: client.New(reg, secure, log), metrics: prometheus.NewRegistry(), failed: failed, last: s.Last,
 	}
 	// Calls in flight and work under way end when the host says so, not with ctx.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -282,14 +282,18 @@ func running(hosts []*Host) []Running {
 	return all
 }
 
-// stopAll stops services at once: none needs another to end.
+// stopAll stops services at once, but for the last.
 func stopAll(hosts []*Host) error {
-	var all sync.WaitGroup
 	errs := make([]error, len(hosts))
-	for i, h := range hosts {
-		all.Go(func() { errs[i] = h.stop() })
+	for _, last := range []bool{false, true} {
+		var some sync.WaitGroup
+		for i, h := range hosts {
+			if h.last == last {
+				some.Go(func() { errs[i] = h.stop() })
+			}
+		}
+		some.Wait()
 	}
-	all.Wait()
 	return errors.Join(errs...)
 }
 

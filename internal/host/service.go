@@ -33,6 +33,10 @@ type Service struct {
 	Port     int               // where it listens unless <FEATURE>_ADDRESS says otherwise
 	Settings []setting.Setting // its own; Settings adds those that all services have
 
+	// Last has the service stopped when the others of the process are: they need it to say
+	// that they leave.
+	Last bool
+
 	// Start opens what the service needs and registers its handlers. It does not
 	// block. What it opened it closes with h.OnStop.
 	Start func(ctx context.Context, h *Host) error
@@ -72,6 +76,7 @@ type Host struct {
 	backups  []backedUp
 	doors    []door
 	vital    []string // endpoints
+	last     bool     // to be stopped
 }
 
 // Server is what generated Register functions take.

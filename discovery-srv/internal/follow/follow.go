@@ -39,6 +39,7 @@ type Follower struct {
 	registry  discoverypb.RegistryService
 	addresses []string
 	log       *slog.Logger
+	begun     time.Time
 
 	mu      sync.Mutex
 	at      int // of addresses: the one that is followed
@@ -53,7 +54,7 @@ func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.
 	c = rpc.Protobuf(c)
 	return &Follower{
 		catalog: known, client: c, registry: discoverypb.NewRegistryService(Service, c),
-		addresses: addresses, log: log, at: rand.IntN(len(addresses)), //nolint:gosec // to spread
+		addresses: addresses, log: log, begun: time.Now(), at: rand.IntN(len(addresses)), //nolint:gosec // to spread
 	}
 }
 
@@ -168,11 +169,19 @@ func (f *Follower) lost(err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.live || f.failure == nil {
-		f.log.Warn("the write node is away, and others will be tried", "address", f.addresses[f.at], "error", err)
+		f.log.Warn("the write node is away, and others will be tried", "address", f.addresses[f.at], "error", why(err))
 	}
-	f.live, f.failure = false, fmt.Errorf("%s: %w", f.addresses[f.at], err)
+	f.live, f.failure = false, fmt.Errorf("%s: %s", f.addresses[f.at], why(err))
 	f.at = (f.at + 1) % len(f.addresses)
 	return len(f.addresses) > 1
+}
+
+// why says it for people.
+func why(err error) string {
+	if e := rpc.Error(err); e != nil {
+		return e.Message
+	}
+	return "the stream has ended"
 }
 
 func (f *Follower) fail(err error) {
@@ -186,8 +195,11 @@ func (f *Follower) fail(err error) {
 func (f *Follower) Age() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.live {
+	switch {
+	case f.live:
 		return 0
+	case f.heard.IsZero():
+		return max(time.Since(f.begun), 1)
 	}
 	return max(time.Since(f.heard), 1)
 }

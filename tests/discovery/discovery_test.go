@@ -1,0 +1,92 @@
+// Package discovery_test runs discovery and applications as processes, ends them, and counts
+// what their callers notice.
+package discovery_test
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestRollingRestart: no call fails while each instance is restarted.
+func TestRollingRestart(t *testing.T) {
+	f := assemble(t)
+	f.load(func() {
+		for _, app := range f.apps {
+			app.leave()
+			app.start()
+			f.await(3)
+		}
+	})
+	f.wantNoFailure(time.Time{})
+}
+
+// TestKilled: calls under way at an instance that is killed fail, at most one of each caller,
+// and no others.
+func TestKilled(t *testing.T) {
+	f := assemble(t)
+	var killed time.Time
+	f.load(func() {
+		pass(t, time.Second)
+		f.apps[0].kill()
+		killed = time.Now()
+		pass(t, 3*time.Second)
+		f.apps[0].start()
+		pass(t, time.Second)
+	})
+	f.wantNoFailure(killed)
+	if len(f.failed) > callers {
+		t.Errorf("%d calls failed, want no more than those that were under way", len(f.failed))
+	}
+}
+
+// TestAway: callers notice neither that discovery is away nor that it comes back empty.
+func TestAway(t *testing.T) {
+	f := assemble(t)
+	f.load(func() {
+		f.discovery.kill()
+		least := f.watch(t, away(t))
+		f.discovery.start()
+		least = min(least, f.watch(t, 5*time.Second))
+		if least < 3 {
+			t.Errorf("only %d instances were known at a time", least)
+		}
+	})
+	f.wantNoFailure(time.Time{})
+}
+
+// away is how long discovery is: AWAY says it for more than a glance.
+func away(t *testing.T) time.Duration {
+	t.Helper()
+	if s := os.Getenv("AWAY"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	return 5 * time.Second
+}
+
+// watch returns the smallest number of instances that are known within a while.
+func (f *fleet) watch(t *testing.T, d time.Duration) int {
+	t.Helper()
+	least := f.known()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < d; <-tick.C {
+		least = min(least, f.known())
+	}
+	return least
+}
+
+// pass lets a time go by that callers notice.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
