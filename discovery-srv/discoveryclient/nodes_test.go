@@ -50,6 +50,20 @@ func node(t *testing.T, role, source string) *hosttest.Platform {
 	return hosttest.Run(t, env, discoveryserver.Service())
 }
 
+// heard waits until a node that reads has heard of an instance.
+func heard(t *testing.T, p *hosttest.Platform, service string) {
+	t.Helper()
+	for d := discoveryclient.New(p.Client); ; {
+		_, err := d.GetService(t.Context(), service)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, discoveryclient.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRoles: a lookup that a node leaves to others is done there, and one that reads hands
 // on what is to be written.
 func TestRoles(t *testing.T) {
@@ -66,6 +80,7 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	read := node(t, "read", writes)
+	heard(t, read, "s")
 	both := func() *discoveryclient.Client {
 		return discoveryclient.New(client.NewClient(), onlyWrites, discoveryclient.WithAddress(read.Address(discoveryclient.Service)))
 	}
@@ -92,6 +107,7 @@ func TestReadNodeAlone(t *testing.T) {
 		of(inner, write).up("s", "a")
 		address = write.Address(discoveryclient.Service)
 		read = node(t, "read", address)
+		heard(inner, read, "s")
 	})
 	d := discoveryclient.New(read.Client)
 	for {
