@@ -30,7 +30,7 @@ func build(t *testing.T) binary {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return binary{t, path, []string{"KV_ADDRESS=127.0.0.1:0", "PLATFORM_DATA=" + t.TempDir()}}
+	return binary{t, path, []string{"DISCOVERY_ADDRESS=127.0.0.1:0", "KV_ADDRESS=127.0.0.1:0", "PLATFORM_DATA=" + t.TempDir()}}
 }
 
 func (b binary) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -59,13 +59,14 @@ func (b binary) want(r result, code int, out, errs string) {
 // started is a command line that runs.
 type started struct {
 	*exec.Cmd
-	t        *testing.T
-	out, err *lines
+	t         *testing.T
+	out, err  *lines
+	discovery string // the address of discovery-srv, of serve
 }
 
 func (b binary) start(args ...string) started {
 	b.t.Helper()
-	s := started{b.command(b.t.Context(), args...), b.t, nil, nil}
+	s := started{Cmd: b.command(b.t.Context(), args...), t: b.t}
 	out, err := s.StdoutPipe()
 	errs, err2 := s.StderrPipe()
 	if err := errors.Join(err, err2, s.Start()); err != nil {
@@ -102,12 +103,13 @@ func exitOf(t *testing.T, err error) int {
 	return exit.ExitCode()
 }
 
-// serve runs kv-srv and returns its address.
+// serve runs all services and returns the address of kv-srv.
 func (b binary) serve() (started, string) {
 	b.t.Helper()
 	begin := time.Now()
 	s := b.start("serve")
 	s.out.await("SERVICE")
+	s.discovery = strings.Fields(s.out.await("discovery-srv"))[1]
 	address := strings.Fields(s.out.await("kv-srv"))[1]
 	b.t.Logf("serve took %s to print where it listens", time.Since(begin).Round(time.Millisecond))
 	return s, address
@@ -142,11 +144,11 @@ func testEveryCommand(b binary) {
 	b.want(b.run(`{"key":"greeting"}`, "call", "kv", "KV.Get", at), 0, `"value":"aGVsbG8="`, "")
 	b.want(b.run("", "call", "kv", "KV.Get", `{"key":"greeting","namespace":"NO"}`, at), 7, "", "error: invalid_argument: ")
 	b.want(b.run("", "kv", "get", "greeting", "--address=127.0.0.1:1"), 6, "", "error: unavailable")
-	b.want(b.run("", "serve", "kw"), 2, "", `no service "kw", did you mean kv? (have kv-srv`)
+	b.want(b.run("", "serve", "kw"), 2, "", `no service "kw", did you mean kv? (have discovery-srv, kv-srv`)
 	b.want(b.run("", "--version"), 0, "platform ", "")
-	b.want(b.run("", "health", "kw"), 2, "", `no service "kw", did you mean kv? (have kv-srv`)
+	b.want(b.run("", "health", "kw"), 2, "", `no service "kw", did you mean kv? (have discovery-srv, kv-srv`)
 	asked := b
-	asked.env = slices.Concat(b.env, []string{"KV_ADDRESS=" + address})
+	asked.env = slices.Concat(b.env, []string{"KV_ADDRESS=" + address, "DISCOVERY_ADDRESS=" + server.discovery})
 	b.want(asked.run("", "health"), 0, "", "")
 	defer func() { b.want(asked.run("", "health", "kv"), 1, "", "error: kv-srv: no answer at "+address) }()
 
@@ -156,6 +158,14 @@ func testEveryCommand(b binary) {
 	watch.out.await("seen  by the watch")
 	if code := watch.stop(os.Interrupt); code != 0 {
 		b.t.Errorf("a watch with Ctrl-C: got exit code %d, want 0", code)
+	}
+	discovery := "--address=" + server.discovery
+	b.want(b.run("", "discovery", "list"), 0, "SERVICE  UP", "")
+	b.want(b.run("", "discovery", "get", "nothing", discovery), 3, "", "error: not_found (discovery.not_found): ")
+	instances := b.start("discovery", "watch", discovery)
+	instances.err.await("Watching")
+	if code := instances.stop(os.Interrupt); code != 0 {
+		b.t.Errorf("a watch of instances with Ctrl-C: got exit code %d, want 0", code)
 	}
 	if code := server.stop(syscall.SIGTERM); code != 0 {
 		b.t.Errorf("serve with SIGTERM: got exit code %d, want 0", code)

@@ -19,6 +19,11 @@ func completion(cmd *cli.Command) {
 // complete offers words for the first arguments, up to most, besides the commands and
 // flags.
 func complete(words []string, most int) cli.ShellCompleteFunc {
+	return completeBy(most, func(context.Context, *cli.Command, []string) []string { return words })
+}
+
+// completeBy is complete with words for what follows some arguments.
+func completeBy(most int, words func(ctx context.Context, cmd *cli.Command, args []string) []string) cli.ShellCompleteFunc {
 	return func(ctx context.Context, cmd *cli.Command) {
 		args := cmd.Args().Slice()
 		if len(args) > 0 && strings.HasPrefix(args[len(args)-1], "-") {
@@ -31,7 +36,7 @@ func complete(words []string, most int) cli.ShellCompleteFunc {
 		if len(args) >= most {
 			return
 		}
-		for _, w := range words {
+		for _, w := range words(ctx, cmd, args) {
 			if !slices.Contains(args, w) {
 				fmt.Fprintln(cmd.Root().Writer, w)
 			}

@@ -79,17 +79,17 @@ func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func
 	// The client has addresses, and so asks no registry.
 	kv := kvclient.New(client.ByAddress(secure, a.log()),
 		kvclient.WithNamespace(cmd.String(flagNamespace)), kvclient.WithAddress(addresses...))
-	return kvAnswered(bounded, cmd, do(bounded, kv))
+	return clientAnswered(bounded, cmd, do(bounded, kv))
 }
 
-// kvAnswered makes an *rpcerr.Error of what kvclient has failed with, which says of
-// which key.
-func kvAnswered(ctx context.Context, cmd *cli.Command, err error) error {
+// clientAnswered makes an *rpcerr.Error of what the client of a service has failed with,
+// which says of what.
+func clientAnswered(ctx context.Context, cmd *cli.Command, err error) error {
 	e, ok := errors.AsType[*client.CallError](err)
 	if !ok {
 		return err
 	}
-	return late(ctx, cmd, rpcerr.From(&merrors.Error{Id: e.Reason, Status: e.Code, Detail: strings.TrimPrefix(e.Error(), "kv ")}))
+	return late(ctx, cmd, rpcerr.From(&merrors.Error{Id: e.Reason, Status: e.Code, Detail: strings.TrimPrefix(e.Error(), e.Service+" ")}))
 }
 
 func ttlFlag(usage string) cli.Flag {

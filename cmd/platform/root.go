@@ -40,7 +40,7 @@ func (a *app) root() *cli.Command {
 			&cli.StringFlag{Name: flagServerName, Usage: "`NAME` that their certificates must be for (default: PLATFORM_TLS_SERVER_NAME, else the address)"},
 			&cli.BoolFlag{Name: flagVersion, Local: true, HideDefault: true, Usage: "print which build this is"},
 		},
-		Commands: []*cli.Command{a.serve(), a.console(), a.health(), a.list(), a.top(), a.call(), a.kv(), a.backup(), a.restore(), help()},
+		Commands: []*cli.Command{a.serve(), a.console(), a.health(), a.list(), a.top(), a.call(), a.discovery(), a.kv(), a.backup(), a.restore(), help()},
 		Before:   a.before,
 
 		// Else each command would take "help" and "h" for itself: kv get h.

@@ -92,7 +92,7 @@ func TestUsage(t *testing.T) {
 		args string
 		want string
 	}{
-		{"srve", `platform: no command "srve", did you mean serve? (have serve, console, health, services, top, call, kv, backup, restore, completion)`},
+		{"srve", `platform: no command "srve", did you mean serve? (have serve, console, health, services, top, call, discovery, kv, backup, restore, completion)`},
 		{"kv gt", `platform kv: no command "gt", did you mean get? (have get,`},
 		{"kv xylophone", `platform kv: no command "xylophone" (have`},
 		{"completion tcsh", `platform completion: no command "tcsh" (have bash, zsh, fish, pwsh)`},

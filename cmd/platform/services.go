@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/micro/platform/discovery-srv/discoveryserver"
 	"github.com/micro/platform/internal/console"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/kv-srv/kvserver"
@@ -12,6 +13,7 @@ import (
 // services returns every service of the platform, in the order of their ports.
 func services() []host.Service {
 	return []host.Service{
+		discoveryserver.Service(),
 		kvserver.Service(),
 		console.Service(),
 	}

@@ -25,7 +25,7 @@ func suite(t *testing.T, below string) {
 	t.Helper()
 	address := run(t, below)
 	registrytest.Run(t, registrytest.Harness{
-		Ignore: connections(),
+		Ignore: hosttest.Leftovers(connections()...),
 		Open:   func(testing.TB) registry.Registry { return discoveryclient.NewRegistry(address) },
 	})
 }
