@@ -12,6 +12,7 @@ import (
 
 	"go-micro.dev/v5/client"
 	"go-micro.dev/v5/registry"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
 	"github.com/micro/platform/discovery-srv/internal/view"
@@ -269,6 +270,39 @@ func (c *cache) publish() {
 	}
 	clear(c.dirty)
 	c.ring()
+}
+
+// settling is how long who registers or deregisters waits for its own lookups to tell of it.
+const settling = 250 * time.Millisecond
+
+// settle waits until lookups of a service tell of an instance as it is now, or without it for
+// nil, if the service is followed.
+func (c *cache) settle(ctx context.Context, name, id string, now *discoverypb.Instance) {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for {
+		c.mu.Lock()
+		told, followed, known := c.told, c.synced[name] || c.syncedAll, c.instances[name][id]
+		c.mu.Unlock()
+		if !followed || alike(known, now) {
+			return
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// alike tells whether an instance is known as it was registered.
+func alike(known, now *discoverypb.Instance) bool {
+	if known == nil || now == nil {
+		return known == now
+	}
+	return known.GetAddress() == now.GetAddress() && known.GetVersion() == now.GetVersion() &&
+		maps.Equal(known.GetMetadata(), now.GetMetadata()) && maps.Equal(known.GetServiceMetadata(), now.GetServiceMetadata()) &&
+		slices.EqualFunc(known.GetEndpoints(), now.GetEndpoints(), func(a, b *discoverypb.Endpoint) bool { return proto.Equal(a, b) })
 }
 
 func (c *cache) age() time.Duration {

@@ -77,6 +77,9 @@ func (h *holder) hold(s *registry.Service, n *registry.Node, ttl time.Duration) 
 	defer cancel()
 	err := h.register(ctx, l)
 	h.hurry()
+	if err == nil {
+		h.registry.cache.settle(ctx, s.Name, n.Id, req.GetInstance())
+	}
 	if code(err) == codes.InvalidArgument {
 		h.release(s, n)
 		return &record.Error{Why: rpc.Error(err).Message}
@@ -284,7 +287,9 @@ func (h *holder) release(s *registry.Service, n *registry.Node) {
 	_, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Deregister, &discoverypb.DeregisterRequest{
 		Namespace: h.registry.namespace, Service: s.Name, InstanceId: n.Id, LeaseId: lease,
 	})
-	if err != nil && code(err) != codes.NotFound {
+	if err == nil {
+		h.registry.cache.settle(ctx, s.Name, n.Id, nil)
+	} else if code(err) != codes.NotFound {
 		h.registry.nodes.log.Info("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", err)
 	}
 }

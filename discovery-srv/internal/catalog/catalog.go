@@ -64,14 +64,14 @@ type Catalog struct {
 // watch of them.
 const maxDeserted = 1000
 
-// New returns an empty catalog. Its index begins at the time in microseconds: that of an
-// earlier life of the process is smaller, as long as it knew fewer than a million changes a
-// second.
+// New returns an empty catalog. Its index begins at the time in milliseconds, and leaves room
+// for four million changes in each: so the indexes of other nodes, and of earlier lives of
+// this one, are unknown.
 func New(o Options) *Catalog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	begin := uint64(max(o.Now().UnixMicro(), 1))
+	begin := uint64(max(o.Now().UnixMilli(), 1)) << 22
 	return &Catalog{
 		opts: o, base: begin, index: begin,
 		services: map[Name]*service{},

@@ -73,6 +73,9 @@ func (s *Server) Serve(c Caller) {
 			continue
 		}
 		t.settle()
+		if t.over { // the caller does not read
+			return
+		}
 		switch {
 		case err != nil:
 			t.out.fail("ERR " + err.Error())

@@ -71,7 +71,7 @@ func (t *session) readTogether(args [][]byte) {
 		return
 	}
 	results := rsp.GetResults()
-	for i := 0; i < len(args); i += 2 {
+	for i := 0; i < len(args) && !t.over; i += 2 {
 		switch {
 		case err == nil && results[i/2].GetItem() != nil:
 			t.out.bulk(results[i/2].GetItem().GetValue())
@@ -103,7 +103,7 @@ func (t *session) writeTogether(args [][]byte) {
 	if err != nil && t.refuseAll(n, err) {
 		return
 	}
-	for i := range n {
+	for i := 0; i < n && !t.over; i++ {
 		switch {
 		case err != nil:
 			t.set(args[3*i : 3*i+3])
