@@ -36,7 +36,7 @@ func (a *app) serve() *cli.Command {
 // run runs services until ctx is done, and tells where they listen.
 func (a *app) run(ctx context.Context, cmd *cli.Command, services []host.Service) error {
 	return host.Run(ctx, host.Process{
-		Getenv:   a.env(cmd),
+		Getenv:   overDiscovery(a.env(cmd), services),
 		Stderr:   a.stderr,
 		Registry: a.registry,
 		Started:  func(all []host.Running) { a.started(cmd, all) },
@@ -48,6 +48,8 @@ func serveHelp(all []host.Service) string {
 	fmt.Fprintf(&b, "Services: %s.\n\n", strings.Join(names(all), ", "))
 	b.WriteString("Prints where they listen once all of them answer, and runs until it is told to stop\n" +
 		"(Ctrl-C or SIGTERM; twice ends it at once). The log goes to stderr.\n\n" +
+		"With discovery-srv among them they find each other there, unless PLATFORM_REGISTRY says\n" +
+		"otherwise; whoever uses DISCOVERY_REGISTRY (mdns:) finds them all the same.\n\n" +
 		"Settings are environment variables; each may stand in a file that NAME_FILE names:\n\n")
 	host.WriteSettings(&b, all...)
 	return strings.TrimRight(b.String(), "\n")
