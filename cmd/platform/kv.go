@@ -76,9 +76,7 @@ func (a *app) useKV(ctx context.Context, cmd *cli.Command, oneCall bool, do func
 	}
 	bounded, cancel := withTimeout(ctx, cmd, oneCall)
 	defer cancel()
-	// The client has addresses, and so asks no registry.
-	kv := kvclient.New(client.ByAddress(secure, a.log()),
-		kvclient.WithNamespace(cmd.String(flagNamespace)), kvclient.WithAddress(addresses...))
+	kv := kvclient.New(client.ByAddress(secure, a.log(), addresses...), kvclient.WithNamespace(cmd.String(flagNamespace)))
 	return clientAnswered(bounded, cmd, do(bounded, kv))
 }
 

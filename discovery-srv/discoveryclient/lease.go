@@ -290,7 +290,7 @@ func (h *holder) release(s *registry.Service, n *registry.Node) {
 	if err == nil {
 		h.registry.cache.settle(ctx, s.Name, n.Id, nil)
 	} else if code(err) != codes.NotFound {
-		h.registry.nodes.log.Info("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", err)
+		h.registry.nodes.log.Info("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", rpc.Error(err).Message)
 	}
 }
 

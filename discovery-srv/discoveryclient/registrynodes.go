@@ -63,7 +63,7 @@ func (n *nodes) failed(at int, err error) {
 	}
 	if !n.away {
 		n.away = true
-		n.log.Warn("a node of discovery is away, and others will be tried", "address", n.addresses[at], "error", err)
+		n.log.Warn("a node of discovery is away, and others will be tried", "address", n.addresses[at], "error", rpc.Error(err).Message)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -129,7 +130,12 @@ func (c *connection) Recv(m *transport.Message) error {
 }
 
 // Close implements transport.Client.
-func (c *connection) Close() error { return c.conn.Close() }
+func (c *connection) Close() error {
+	if err := c.conn.Close(); !errors.Is(err, net.ErrClosed) { // where it could not be made again
+		return err
+	}
+	return nil
+}
 
 // Local implements transport.Client.
 func (c *connection) Local() string { return c.conn.LocalAddr().String() }

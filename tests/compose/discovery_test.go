@@ -7,16 +7,17 @@ import (
 
 // finding runs the command in a container of its own, which finds services of a namespace
 // by discovery.
-func (s *site) finding(namespace string, args ...string) string {
+func (s *site) finding(image, namespace string, args ...string) string {
 	s.t.Helper()
 	registry := "PLATFORM_REGISTRY=discovery://discovery-srv:8104?namespace=" + namespace
-	command := []string{"run", "--rm", "--network", s.project + "_default", "-e", registry, s.image("platform")}
+	command := []string{"run", "--rm", "--network", s.project + "_default", "-e", registry, image}
 	return s.run("docker", append(command, args...)...)
 }
 
 // testDiscovery: containers find each other, and who is killed and replaced is found again.
 func testDiscovery(s *site) {
-	if got := s.finding("", "kv", "get", "greeting"); got != "hello" {
+	image := s.image("platform")
+	if got := s.finding(image, "", "kv", "get", "greeting"); got != "hello" {
 		s.t.Errorf("by name got %q", got)
 	}
 	before := s.instance()
@@ -29,7 +30,7 @@ func testDiscovery(s *site) {
 		}
 		return nil
 	})
-	if got := s.finding("", "kv", "get", "greeting"); got != "hello" {
+	if got := s.finding(image, "", "kv", "get", "greeting"); got != "hello" {
 		s.t.Errorf("by name, of another container, got %q", got)
 	}
 	if got := s.run("curl", "-s", "http://127.0.0.1:8104/prometheus/sd?service=kv-srv"); !strings.Contains(got, ":8106") {

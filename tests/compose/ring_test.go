@@ -41,8 +41,9 @@ func testRing(s *site) {
 	for _, n := range nodes[1:] {
 		s.holds(n, written)
 	}
+	command := s.image("platform")
 	for range 6 { // of callers who know no address
-		if got := s.finding("ring", "kv", "get", written[0], "--namespace", "ring"); got != written[0] {
+		if got := s.finding(command, "ring", "kv", "get", written[0], "--namespace", "ring"); got != written[0] {
 			s.t.Errorf("through discovery got %q", got)
 		}
 	}
@@ -55,7 +56,7 @@ func testRing(s *site) {
 	for _, n := range nodes {
 		s.holds(n, written)
 	}
-	if got := s.platform(s.image("platform"), "kv", "ring", "--address", "kv-ring:8106"); !strings.Contains(got, "Settled: nothing moves.") {
+	if got := s.platform(command, "kv", "ring", "--address", "kv-ring:8106"); !strings.Contains(got, "Settled: nothing moves.") {
 		s.t.Errorf("in the network, by name, got\n%s", got)
 	}
 }
