@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/micro/platform/internal/certs"
 	"github.com/micro/platform/internal/port"
@@ -30,6 +31,7 @@ func (s Service) settings() []setting.Setting {
 // common are the settings that every service has.
 func common() []setting.Setting {
 	return slices.Concat(registries.Settings(), certs.Settings(), []setting.Setting{
+		{Name: "PLATFORM_ZONE", Help: "where this process runs, such as a data center: a word that is registered with it, for who prefers what is near"},
 		{Name: "PLATFORM_DATA", Default: "./data", Help: "folder of the embedded engines"},
 		{Name: "PLATFORM_LOG", Default: "info", Help: "debug, info, warn or error"},
 		{Name: "PLATFORM_INSECURE", Default: "false", Help: "true allows to listen beyond loopback although calls are not both encrypted and authenticated"},
@@ -52,9 +54,12 @@ func common() []setting.Setting {
 	})
 }
 
+// maxZone is what discovery takes.
+const maxZone = 64
+
 // config is what the host itself reads.
 type config struct {
-	address, advertise       string
+	address, advertise, zone string
 	hosts                    []string
 	level                    slog.Level
 	registry                 registries.Config
@@ -75,6 +80,7 @@ func (s Service) config(v *setting.Values) config {
 	c := config{
 		address:        v.Address(prefix + "_ADDRESS"),
 		advertise:      v.String(prefix + "_ADVERTISE"),
+		zone:           v.String("PLATFORM_ZONE"),
 		hosts:          v.List("PLATFORM_HOSTS"),
 		registry:       registries.Read(v),
 		certs:          certs.Read(v),
@@ -98,6 +104,9 @@ func (s Service) config(v *setting.Values) config {
 	}
 	if c.advertise != "" && !reachable(c.advertise) {
 		v.Fail(prefix+"_ADVERTISE", "%q is no host or host:port such as kv.example or 192.0.2.1:8106", c.advertise)
+	}
+	if len(c.zone) > maxZone || !utf8.ValidString(c.zone) {
+		v.Fail("PLATFORM_ZONE", "%d bytes long, want at most %d of UTF-8", len(c.zone), maxZone)
 	}
 	for _, name := range c.hosts {
 		if !named(name) {

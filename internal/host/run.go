@@ -229,6 +229,11 @@ func (h *Host) open(p Process) error {
 		conf.TLS = secure.Config
 	}
 	h.port = port.New(h.ctx, conf)
+	if h.conf.zone != "" {
+		if err := h.describe("zone", h.conf.zone); err != nil {
+			return err
+		}
+	}
 	h.Handle("GET /metrics", promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}))
 	h.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }))
 	h.Handle("GET /readyz", http.HandlerFunc(h.ready.serve))

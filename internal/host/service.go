@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -78,6 +79,7 @@ type Host struct {
 	doors    []door
 	vital    []string // endpoints
 	last     bool     // to be stopped
+	metadata map[string]string
 }
 
 // Server is what generated Register functions take.
@@ -119,7 +121,16 @@ func (h *Host) Pages(c page.Config) (*page.Site, error) {
 	for pattern, handler := range site.Handlers() {
 		h.Handle(pattern, handler)
 	}
-	return site, h.port.Init(server.Metadata(map[string]string{"pages": "/"}))
+	return site, h.describe("pages", "/")
+}
+
+// describe adds to what the service is registered with.
+func (h *Host) describe(key, value string) error {
+	if h.metadata == nil {
+		h.metadata = map[string]string{}
+	}
+	h.metadata[key] = value
+	return h.port.Init(server.Metadata(maps.Clone(h.metadata)))
 }
 
 // Ready adds a condition of readiness. The check says what the service waits for; it
