@@ -38,7 +38,7 @@ func (n nodes) fill(ctx context.Context) error {
 	}
 	items := 0.0
 	for _, p := range n {
-		m, err := p.gauges(ctx)
+		m, err := p.gauges(ctx, ownItems)
 		if err != nil {
 			return err
 		}
@@ -57,14 +57,14 @@ func (n nodes) copies() int { return min(len(n), 2) }
 func (n nodes) footprint(ctx context.Context) (footprint, error) {
 	var f footprint
 	for _, p := range n {
-		found, err := p.gauges(ctx)
+		found, err := p.gauges(ctx, residentBytes)
 		if err != nil {
 			return f, err
 		}
 		if err := p.collect(); err != nil {
 			return f, err
 		}
-		m, err := p.gauges(ctx)
+		m, err := p.gauges(ctx, ownBytes, heapBytes, residentBytes)
 		if err != nil {
 			return f, err
 		}
@@ -73,8 +73,8 @@ func (n nodes) footprint(ctx context.Context) (footprint, error) {
 	return f, nil
 }
 
-// gauges reads those metrics of a server that tell of its memory.
-func (p *process) gauges(ctx context.Context) (map[string]float64, error) {
+// gauges reads some metrics of a server.
+func (p *process) gauges(ctx context.Context, names ...string) (map[string]float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/metrics", nil)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (p *process) gauges(ctx context.Context) (map[string]float64, error) {
 		return nil, fmt.Errorf("read the metrics: %w", err)
 	}
 	found := map[string]float64{}
-	for _, name := range []string{ownBytes, ownItems, heapBytes, residentBytes} {
+	for _, name := range names {
 		all := families[name].GetMetric()
 		if len(all) == 0 {
 			return nil, fmt.Errorf("there is no metric %s", name)

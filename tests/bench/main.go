@@ -89,6 +89,9 @@ func (o options) run(ctx context.Context, serve string) error {
 	if err := o.perItem(ctx, is); err != nil {
 		return err
 	}
+	if err := o.onDiscovery(ctx, is); err != nil {
+		return err
+	}
 	if err := o.onPages(ctx, is); err != nil {
 		return err
 	}

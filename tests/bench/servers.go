@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"go-micro.dev/v5/registry"
 
+	"github.com/micro/platform/discovery-srv/discoveryserver"
 	"github.com/micro/platform/internal/call"
 	"github.com/micro/platform/internal/heapfloor"
 	"github.com/micro/platform/internal/host"
@@ -134,6 +136,10 @@ func beServer(ctx context.Context, name, keys string) error {
 		return serveNode(ctx, "127.0.0.1:0", where)
 	case "resp":
 		return serveRESP(ctx)
+	case "discovery":
+		return serveDiscovery(ctx, "DISCOVERY_REGISTRY", cmp.Or(where, "memory:"))
+	case "reader":
+		return serveDiscovery(ctx, "DISCOVERY_SOURCE", where)
 	case "port":
 		return servePort(ctx)
 	case "grpc-go":
@@ -175,6 +181,19 @@ func hosted(ctx context.Context, env map[string]string, s host.Service, address 
 		Getenv: func(k string) string { return env[k] }, Stderr: io.Discard, Registry: registry.NewMemoryRegistry(),
 		Started: func(all []host.Running) { fmt.Println(address(all[0])) },
 	}, s)
+}
+
+// serveDiscovery is a node of discovery: one that writes over a registry, or reads from a
+// source.
+func serveDiscovery(ctx context.Context, variable, value string) error {
+	env := map[string]string{
+		"DISCOVERY_ADDRESS": "127.0.0.1:0", "DISCOVERY_DNS": "off", "DISCOVERY_SIZE": "1GiB",
+		"PLATFORM_MAX_STREAMS": "20000", variable: value,
+	}
+	if variable == "DISCOVERY_SOURCE" {
+		env["DISCOVERY_ROLE"] = "read"
+	}
+	return hosted(ctx, env, discoveryserver.Service(), func(r host.Running) string { return r.Address })
 }
 
 // servePort is the port without the chain.

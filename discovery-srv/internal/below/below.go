@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,8 +107,20 @@ func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance) (
 	m := b.own(id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.services = append([]*registry.Service{s}, m.services...)
+	m.set(s)
 	return b.write(m) == nil && b.opts.Keeps
+}
+
+// set has a record written next. Those before it are remembered while they may be there,
+// one of each name.
+func (m *mine) set(s *registry.Service) {
+	before := m.services
+	m.services = []*registry.Service{s}
+	for _, old := range before {
+		if !slices.ContainsFunc(m.services[1:], func(o *registry.Service) bool { return o.Name == old.Name }) {
+			m.services = append(m.services, old)
+		}
+	}
 }
 
 // own is where an instance of this node is kept.
@@ -122,17 +135,22 @@ func (b *Below) own(id catalog.ID) *mine {
 	return m
 }
 
-// write puts the latest record there, and takes away those before that stand elsewhere. It
-// is called under m.mu.
+// write puts the latest record there, and takes away those before that stand under another
+// name: then, so that it stands somewhere all the time. It is called under m.mu.
 func (b *Below) write(m *mine) error {
 	latest := m.services[0]
 	var errs []error
 	for _, s := range m.services[1:] {
-		if !b.opts.Keeps || s.Name != latest.Name || s.Version != latest.Version { // mDNS does not replace
+		if s.Name == latest.Name && !b.opts.Keeps { // mDNS does not replace
 			errs = append(errs, b.opts.Registry.Deregister(s))
 		}
 	}
 	errs = append(errs, b.opts.Registry.Register(latest, registry.RegisterTTL(keep)))
+	for _, s := range m.services[1:] {
+		if s.Name != latest.Name {
+			errs = append(errs, b.opts.Registry.Deregister(s))
+		}
+	}
 	err := errors.Join(errs...)
 	b.told(err)
 	m.next = time.Now().Add(renew)
