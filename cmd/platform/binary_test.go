@@ -30,7 +30,7 @@ func build(t *testing.T) binary {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return binary{t, path, []string{"DISCOVERY_ADDRESS=127.0.0.1:0", "KV_ADDRESS=127.0.0.1:0", "PLATFORM_DATA=" + t.TempDir()}}
+	return binary{t, path, []string{"DISCOVERY_ADDRESS=127.0.0.1:0", "DISCOVERY_DNS=off", "KV_ADDRESS=127.0.0.1:0", "PLATFORM_DATA=" + t.TempDir()}}
 }
 
 func (b binary) command(ctx context.Context, args ...string) *exec.Cmd {

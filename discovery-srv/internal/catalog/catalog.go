@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -64,14 +65,14 @@ type Catalog struct {
 // watch of them.
 const maxDeserted = 1000
 
-// New returns an empty catalog. Its index begins at the time in milliseconds, and leaves room
-// for four million changes in each: so the indexes of other nodes, and of earlier lives of
-// this one, are unknown.
+// New returns an empty catalog. Its index begins at the time in seconds, with room for 2^31
+// changes in each, and somewhere in that: so the indexes of other nodes, and of earlier lives
+// of this one, are unknown.
 func New(o Options) *Catalog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	begin := uint64(max(o.Now().UnixMilli(), 1)) << 22
+	begin := uint64(max(o.Now().Unix(), 1))<<31 + uint64(rand.Uint32()>>1) //nolint:gosec // no secret
 	return &Catalog{
 		opts: o, base: begin, index: begin,
 		services: map[Name]*service{},
