@@ -790,8 +790,8 @@ type RegisterRequest struct {
 	// Name of the service.
 	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	// What to register: id, address, version, zone, weight, metadata, service_metadata,
-	// endpoints and instance_status, which is UP if it is unset. The other fields are the
-	// node's.
+	// endpoints, and instance_status, which is UP if it is unset, with status_reason. The
+	// other fields are the node's.
 	Instance *Instance `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Time to live without a renewal, from 1 second to 1 hour. Unset: 30 seconds.
 	Ttl           *durationpb.Duration `protobuf:"bytes,4,opt,name=ttl,proto3" json:"ttl,omitempty"`
@@ -1841,7 +1841,7 @@ type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What this is.
 	Type WatchResponse_Type `protobuf:"varint,1,opt,name=type,proto3,enum=micro.discovery.v1.WatchResponse_Type" json:"type,omitempty"`
-	// Where to go on from. 0 in a snapshot that is not whole.
+	// Where to go on from. 0 in a part of what takes several messages.
 	Index uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// Of each service that the message is about: instances as they are now, and removed
 	// ones. A service may stand in several messages.
