@@ -23,7 +23,7 @@ func Examples(t testing.TB, readme, file string, names ...string) {
 
 func read(t testing.TB, file string) string {
 	t.Helper()
-	b, err := os.ReadFile(file) //nolint:gosec // of the project
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
