@@ -172,7 +172,7 @@ func TestTimeline(t *testing.T) {
 		must[*discoverypb.DeregisterResponse](t, h, &discoverypb.DeregisterRequest{Service: "shop", InstanceId: id, Reason: "done"})
 	}
 	of := func(id string) []string {
-		return []string{id + " TYPE_DEREGISTERED operator: done", id + " TYPE_STATUS instance: why", id + " TYPE_REGISTERED "}
+		return []string{id + " TYPE_DEREGISTERED done", id + " TYPE_STATUS instance: why", id + " TYPE_REGISTERED "}
 	}
 	for id, want := range map[string][]string{"": append(of("b"), of("a")...), "a": of("a")} {
 		for size := range int32(8) {

@@ -87,7 +87,7 @@ func TestWatch(t *testing.T) {
 		register(t, h, "a", nil)
 		expect(t, sent, "CHANGES default/shop a and an index")
 		must[*discoverypb.DeregisterResponse](t, h, &discoverypb.DeregisterRequest{Service: "shop", InstanceId: "a", Reason: "a deploy"})
-		gone := expect(t, sent, "CHANGES default/shop -a (TYPE_DEREGISTERED operator: a deploy) and an index")
+		gone := expect(t, sent, "CHANGES default/shop -a (TYPE_DEREGISTERED a deploy) and an index")
 		began := time.Now()
 		expect(t, sent, "PROGRESS and an index")
 		if got := time.Since(began); got != 15*time.Second {
@@ -98,7 +98,7 @@ func TestWatch(t *testing.T) {
 		expect(t, watch(t, h, &discoverypb.WatchRequest{AllServices: true}), "SNAPSHOT", "SNAPSHOT default/shop b", "SYNCED and an index")
 		expect(t, watch(t, h, &discoverypb.WatchRequest{Namespace: "other", AllServices: true}), "SNAPSHOT", "SYNCED and an index")
 		all := watch(t, h, &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: first.GetIndex()})
-		expect(t, all, "CHANGES default/shop b -a (TYPE_DEREGISTERED operator: a deploy)", "SYNCED and an index")
+		expect(t, all, "CHANGES default/shop b -a (TYPE_DEREGISTERED a deploy)", "SYNCED and an index")
 		resumed := expect(t, watch(t, h, &discoverypb.WatchRequest{Services: []string{"shop"}, FromIndex: gone.GetIndex()}),
 			"CHANGES default/shop b", "SYNCED and an index")
 		expect(t, watch(t, h, &discoverypb.WatchRequest{Services: []string{"shop"}, FromIndex: resumed.GetIndex()}), "SYNCED and an index")

@@ -137,7 +137,7 @@ func (r *Registrar) Deregister(ctx context.Context, id catalog.ID, leaseID, reas
 		return ErrSeen
 	}
 	r.leases.Drop(id)
-	r.catalog.Remove(id, &discoverypb.Event{Type: discoverypb.Event_TYPE_DEREGISTERED, Reason: by(leaseID, reason)})
+	r.catalog.Remove(id, &discoverypb.Event{Type: discoverypb.Event_TYPE_DEREGISTERED, Reason: reason})
 	r.remove(ctx, id, i)
 	return nil
 }

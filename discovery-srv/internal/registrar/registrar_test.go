@@ -146,7 +146,7 @@ func TestLife(t *testing.T) {
 			`TYPE_CHANGED STATUS_UP ""`,
 			`TYPE_LOST STATUS_UP "no renewal for 10s"`,
 			`TYPE_BACK STATUS_DRAINING ""`,
-			`TYPE_DEREGISTERED STATUS_DRAINING "instance: a deploy"`,
+			`TYPE_DEREGISTERED STATUS_DRAINING "a deploy"`,
 			`TYPE_REGISTERED STATUS_UP ""`,
 		}, n.story(t))
 	})
