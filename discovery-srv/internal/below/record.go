@@ -26,6 +26,7 @@ type mark struct {
 	Owner      string `json:"owner"` // the write node that has the lease
 	Namespace  string `json:"namespace"`
 	Service    string `json:"service"`
+	ID         string `json:"id"`
 	Zone       string `json:"zone,omitempty"`
 	Weight     uint32 `json:"weight"`
 	TTL        int64  `json:"ttl"`      // milliseconds
@@ -49,10 +50,19 @@ func name(n catalog.Name, s discoverypb.Status) string {
 	return full
 }
 
+// node is the ID of a record. That under another name is another: in Consul it would replace
+// the first, and go with it.
+func node(i *discoverypb.Instance) string {
+	if i.GetStatus() != discoverypb.Status_STATUS_UP {
+		return "~" + i.GetId()
+	}
+	return i.GetId()
+}
+
 // encode is the record of an instance.
 func encode(n catalog.Name, i *discoverypb.Instance, owner string) (*registry.Service, error) {
 	text, err := json.Marshal(mark{
-		Owner: owner, Namespace: n.Namespace, Service: n.Service, Zone: i.GetZone(), Weight: i.GetWeight(),
+		Owner: owner, Namespace: n.Namespace, Service: n.Service, ID: i.GetId(), Zone: i.GetZone(), Weight: i.GetWeight(),
 		TTL: i.GetTtl().AsDuration().Milliseconds(), Own: int32(i.GetInstanceStatus()), Operator: int32(i.GetOperatorStatus()),
 		Reason: i.GetStatusReason(), Registered: i.GetRegisterTime().AsTime().UnixMicro(), Updated: i.GetUpdateTime().AsTime().UnixMicro(),
 	})
@@ -66,7 +76,7 @@ func encode(n catalog.Name, i *discoverypb.Instance, owner string) (*registry.Se
 	metadata[markKey] = string(text)
 	return &registry.Service{
 		Name: name(n, i.GetStatus()), Version: i.GetVersion(), Metadata: i.GetServiceMetadata(), Endpoints: micro.EndpointsTo(i.GetEndpoints()),
-		Nodes: []*registry.Node{{Id: i.GetId(), Address: i.GetAddress(), Metadata: metadata}},
+		Nodes: []*registry.Node{{Id: node(i), Address: i.GetAddress(), Metadata: metadata}},
 	}, nil
 }
 
@@ -80,7 +90,8 @@ func decode(s *registry.Service, node *registry.Node) (id catalog.ID, i *discove
 		Status: discoverypb.Status_STATUS_UP, InstanceStatus: discoverypb.Status_STATUS_UP, Source: discoverypb.Source_SOURCE_SEEN,
 	}
 	var m mark
-	if text, marked := i.GetMetadata()[markKey]; marked && json.Unmarshal([]byte(text), &m) == nil && m.Service != "" && m.Owner != "" {
+	if text, marked := i.GetMetadata()[markKey]; marked && json.Unmarshal([]byte(text), &m) == nil && m.Service != "" && m.ID != "" && m.Owner != "" {
+		id.Instance, i.Id = m.ID, m.ID
 		owner, id.Name = m.Owner, catalog.Name{Namespace: m.Namespace, Service: m.Service}
 		m.into(i)
 	}
