@@ -129,6 +129,9 @@ func (r *Registry) GetService(name string, opts ...registry.GetOption) ([]*regis
 	if found := r.cache.known(name); found != nil {
 		return found.answer()
 	}
+	if !isName(name) {
+		return nil, registry.ErrNotFound
+	}
 	var o registry.GetOptions
 	for _, opt := range opts {
 		opt(&o)
@@ -179,6 +182,13 @@ func (r *Registry) Init(...registry.Option) error { return nil }
 func (r *Registry) Options() registry.Options { return registry.Options{Addrs: r.nodes.addresses} }
 
 func (r *Registry) String() string { return "discovery" }
+
+// isName tells whether a service may have a name. Nodes refuse to follow another one, and all
+// that is asked for with it.
+func isName(s string) bool {
+	const most = 200 // bytes, says discovery.proto
+	return len(s) <= most && record.Name("name", s) == nil
+}
 
 // withPort completes an address.
 func withPort(address string) string {

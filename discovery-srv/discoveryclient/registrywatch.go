@@ -15,7 +15,9 @@ func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error)
 	for _, opt := range opts {
 		opt(&o)
 	}
-	r.cache.want(o.Service)
+	if o.Service == "" || isName(o.Service) {
+		r.cache.want(o.Service)
+	}
 	w := record.NewWatcher(r.ctx)
 	before, told := r.cache.snapshot(o.Service)
 	w.Go(func() error { return r.cache.tell(w, o.Service, before, told) })

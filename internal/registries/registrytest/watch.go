@@ -9,6 +9,15 @@ import (
 	"go-micro.dev/v5/registry"
 )
 
+func watchTests() []test {
+	return []test{
+		{"Watch/One", (*suite).watch},
+		{"Watch/All", (*suite).watchAll},
+		{"Watch/NoName", (*suite).watchNoName},
+		{"Watch/Stop", (*suite).watchStop},
+	}
+}
+
 // watcher is what a registry tells, until stop.
 type watcher struct {
 	s      *suite
@@ -61,7 +70,7 @@ func verb(action string) string {
 // await reads until there is an event.
 func (x *watcher) await(want string) {
 	x.s.Helper()
-	timeout := time.After(patient)
+	timeout := time.After(x.s.patient)
 	for !slices.Contains(x.seen, want) {
 		select {
 		case got := <-x.events:
@@ -74,19 +83,19 @@ func (x *watcher) await(want string) {
 	}
 }
 
-func (x *watcher) stop() {
+// stop returns what the watcher has ended with.
+func (x *watcher) stop() error {
 	x.s.Helper()
 	close(x.done)
 	x.w.Stop()
+	defer x.w.Stop() // again
 	select {
 	case err := <-x.ended:
-		if !errors.Is(err, registry.ErrWatcherStopped) && closes(x.s.reg) { // go-micro's have errors of their own
-			x.s.Errorf("a watcher ended with %v, want ErrWatcherStopped", err)
-		}
-	case <-time.After(patient):
-		x.s.Error("a watcher does not end")
+		return err
+	case <-time.After(x.s.patient):
+		x.s.Fatal("a watcher does not end")
+		panic("unreachable")
 	}
-	x.w.Stop() // again
 }
 
 // watch is told of what happens to one service, node by node.
@@ -109,7 +118,7 @@ func (s *suite) watch() {
 			s.Errorf("saw %q of another service", event)
 		}
 	}
-	w.stop()
+	_ = w.stop()
 }
 
 // watchAll is told of services that there were not when it began.
@@ -120,5 +129,21 @@ func (s *suite) watchAll() {
 	w.await("put " + s.name + " 127.0.0.1:8000")
 	s.drop(s.reg, svc)
 	w.await("delete " + s.name + " 127.0.0.1:8000")
-	w.stop()
+	_ = w.stop()
+}
+
+// watchNoName watches what cannot be, and nothing else is the worse for it.
+func (s *suite) watchNoName() {
+	w := s.watcher(s.reg, "a/../b")
+	svc := s.service(s.name, 1)
+	s.put(s.reg, svc)
+	defer s.drop(s.reg, svc)
+	s.await(s.reg, s.name, "127.0.0.1:8000")
+	_ = w.stop()
+}
+
+func (s *suite) watchStop() {
+	if err := s.watcher(s.reg, s.name).stop(); !errors.Is(err, registry.ErrWatcherStopped) {
+		s.Errorf("a watcher ended with %v, want ErrWatcherStopped", err)
+	}
 }
