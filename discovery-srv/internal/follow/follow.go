@@ -122,9 +122,7 @@ func (f *Follower) view() *view.View {
 	return &view.View{
 		Put: func(n catalog.Name, i *discoverypb.Instance) {
 			id := catalog.ID{Name: n, Instance: i.GetId()}
-			if _, err := f.catalog.Put(n, i, f.event(id, i)); err != nil {
-				f.fail(err)
-			}
+			_, _ = f.catalog.Put(n, i, f.event(id, i)) // a catalog that is full says so by itself
 		},
 		Remove: func(id catalog.ID, r *discoverypb.Removed) {
 			f.catalog.Remove(id, &discoverypb.Event{Type: r.GetType(), Reason: r.GetReason()})
@@ -182,12 +180,6 @@ func why(err error) string {
 		return e.Message
 	}
 	return "the stream has ended"
-}
-
-func (f *Follower) fail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failure = err
 }
 
 // Age is how long ago the node that is followed was heard of, 0 while it is, and since the
