@@ -27,7 +27,7 @@ type key struct{ name, node string }
 type entry struct {
 	id       catalog.ID
 	instance *discoverypb.Instance
-	owner    string
+	by       peer // no owner: somebody else has put it there
 	version  string
 }
 
@@ -169,14 +169,14 @@ func (l *look) list(ctx context.Context) ([]*registry.Service, error) {
 }
 
 func (l *look) put(ctx context.Context, k key, s *registry.Service, n *registry.Node) {
-	id, i, owner, ok := decode(s, n)
+	id, i, by, ok := decode(s, n)
 	if !ok {
 		return
 	}
 	if old, known := l.there[k]; known && old.id != id {
 		l.drop(ctx, k)
 	}
-	l.there[k] = entry{id, i, owner, s.Version}
+	l.there[k] = entry{id, i, by, s.Version}
 	if l.byID[id] == nil {
 		l.byID[id] = map[key]struct{}{}
 	}
@@ -212,5 +212,5 @@ func (l *look) tell(ctx context.Context, id catalog.ID) {
 		l.write.Unseen(ctx, id)
 		return
 	}
-	l.write.Seen(ctx, id, latest.instance, latest.owner == l.below.opts.Owner)
+	l.write.Seen(ctx, id, latest.instance, latest.by.owner == l.below.opts.Owner)
 }

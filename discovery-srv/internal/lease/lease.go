@@ -6,6 +6,7 @@ import (
 	"container/heap"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,7 +131,7 @@ func (t *Table) Holds(who catalog.ID, id string) (held, this bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	l := t.byName[who]
-	return l != nil, l != nil && l.id == id
+	return l != nil, l != nil && subtle.ConstantTimeCompare([]byte(l.id), []byte(id)) == 1
 }
 
 // Drop ends the lease of an instance that has said so, if it has one. Ended is not called.

@@ -34,7 +34,7 @@ func (r *Registrar) Seen(ctx context.Context, id catalog.ID, i *discoverypb.Inst
 		}
 	}
 	settle(i)
-	_ = r.put(id, i, what) // a full catalog says so to those who register
+	_ = r.put(id, i, what) // a catalog that is full says so by itself
 }
 
 // contested is of an instance that has a lease here.
@@ -45,19 +45,24 @@ func (r *Registrar) contested(ctx context.Context, id catalog.ID, own, i *discov
 		if !mine {
 			r.keep(ctx, id) // over what came late
 		}
-	case mine: // another node has written what an operator says
+	case mine: // another node has written what an operator says, or the instance
+		who := "operator"
+		if i.GetInstanceStatus() != own.GetInstanceStatus() {
+			who = "instance"
+		}
 		c := proto.CloneOf(own)
-		c.OperatorStatus, c.StatusReason, c.UpdateTime = i.GetOperatorStatus(), i.GetStatusReason(), i.GetUpdateTime()
+		c.InstanceStatus, c.OperatorStatus = i.GetInstanceStatus(), i.GetOperatorStatus()
+		c.StatusReason, c.UpdateTime = i.GetStatusReason(), i.GetUpdateTime()
 		settle(c)
-		if r.put(id, c, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: "operator, at another node"}) == nil {
+		if r.put(id, c, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: who + ", at another node"}) == nil {
 			r.keep(ctx, id)
 		}
 	default: // it was registered at another node since
 		r.leases.Drop(id)
-		r.below.Release(id)
 		i = proto.CloneOf(i)
 		settle(i)
-		_ = r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "registered at another node"})
+		r.below.Release(id, i)
+		_ = r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "registered at another node"}) // likewise
 	}
 }
 
