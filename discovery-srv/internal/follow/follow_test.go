@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,8 +136,8 @@ func (f *follower) away(addresses ...string) {
 // story is what has happened to an instance, as the follower tells, the first first.
 func (f *follower) story(id string) (all []string) {
 	events, _ := f.catalog.Timeline(shop, id, 0, 20)
-	for i := len(events) - 1; i >= 0; i-- {
-		all = append(all, strings.TrimSpace(events[i].GetType().String()+" "+events[i].GetReason()))
+	for _, e := range slices.Backward(events) {
+		all = append(all, strings.TrimSpace(e.GetType().String()+" "+e.GetReason()))
 	}
 	return all
 }
