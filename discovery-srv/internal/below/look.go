@@ -112,7 +112,26 @@ func (l *look) change(ctx context.Context, r *registry.Result) {
 		if r.Action != record.Delete {
 			l.put(ctx, k, r.Service, n)
 		} else if l.there[k].version == r.Service.Version {
+			l.moved(ctx, k)
 			l.drop(ctx, k)
+		}
+	}
+}
+
+// moved looks for the record of an instance that has left one name for the other: it stands
+// there already, but changes of two names may be told in any order.
+func (l *look) moved(ctx context.Context, from key) {
+	e := l.there[from]
+	if e.by.owner == "" {
+		return
+	}
+	found, err := l.below.opts.Registry.GetService(moves(from.name))
+	l.below.told(err)
+	for _, s := range found {
+		for _, n := range s.Nodes {
+			if id, _, _, ok := decode(s, n); ok && id == e.id {
+				l.put(ctx, key{s.Name, n.Id}, s, n)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package below
 
 import (
 	"context"
+	"time"
 
 	"go-micro.dev/v5/registry"
 
@@ -31,6 +32,29 @@ func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Inst
 	}
 	b.told(err)
 	return err == nil && b.opts.Keeps
+}
+
+// Adopt implements registrar.Below. What stood under another name the other node takes away,
+// and may have put there again by now: if it has not, that goes with the next renewal.
+func (b *Below) Adopt(ctx context.Context, id catalog.ID, i *discoverypb.Instance, proof string) {
+	if !b.opts.Keeps { // then nobody else can take it away
+		b.Put(ctx, id, i, proof)
+		return
+	}
+	s, err := encode(id.Name, i, peer{b.opts.Owner, proof})
+	if err != nil {
+		return
+	}
+	m := b.own(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.set(s)
+	err = b.opts.Registry.Register(s, registry.RegisterTTL(keep))
+	b.told(err)
+	m.next = time.Now().Add(renew)
+	if err != nil {
+		m.next = time.Now().Add(turn)
+	}
 }
 
 // Proof implements registrar.Below.

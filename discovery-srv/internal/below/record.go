@@ -3,6 +3,7 @@ package below
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"go-micro.dev/v5/registry"
@@ -46,16 +47,28 @@ func name(n catalog.Name, s discoverypb.Status) string {
 		full = n.Namespace + ":" + full
 	}
 	if s != discoverypb.Status_STATUS_UP {
-		full = "~" + full
+		full = apart + full
 	}
 	return full
+}
+
+// apart begins the names of who does not want calls.
+const apart = "~"
+
+// moves is the name that an instance moves to from a name, when it begins to want calls or
+// ends to.
+func moves(from string) string {
+	if wanted, ok := strings.CutPrefix(from, apart); ok {
+		return wanted
+	}
+	return apart + from
 }
 
 // node is the ID of a record. That under another name is another: in Consul it would replace
 // the first, and go with it.
 func node(i *discoverypb.Instance) string {
 	if i.GetStatus() != discoverypb.Status_STATUS_UP {
-		return "~" + i.GetId()
+		return apart + i.GetId()
 	}
 	return i.GetId()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go-micro.dev/v5/registry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/micro/platform/discovery-srv/internal/below"
 	"github.com/micro/platform/discovery-srv/internal/catalog"
@@ -167,4 +168,31 @@ func TestFullOfWhatIsSeen(t *testing.T) {
 	if len(told) > 0 {
 		t.Errorf("it is told %d more times within a minute", len(told))
 	}
+}
+
+// TestWrittenOver: what is said of an instance of another node is said again if that, or its
+// own node, has written over it.
+func TestWrittenOver(t *testing.T) {
+	r := registry.NewMemoryRegistry()
+	peer := instance("1", up)
+	peer.Status, peer.UpdateTime = up, timestamppb.Now()
+	below.New(below.Options{Registry: r, Owner: "gone", Log: slog.New(slog.DiscardHandler)}).Put(t.Context(), one, peer, "")
+	before, err := r.GetService("shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := over(t, r, "a", catalog.Options{})
+	n.await(t, "known", there)
+	n.set(t, draining, "", "an operator")
+	want := n.statuses()
+	now, err := r.GetService("~shop")
+	if err = errors.Join(err, r.Register(before[0])); err != nil { // first: it stands somewhere all the time
+		t.Fatal(err)
+	}
+	if err := r.Deregister(now[0]); err != nil {
+		t.Fatal(err)
+	}
+	other := over(t, r, "b", catalog.Options{})
+	other.await(t, "known as it was said", func(*discoverypb.Instance) bool { return other.statuses() == want })
+	expect(t, "the node itself", want, n.statuses())
 }

@@ -39,6 +39,9 @@ type Below interface {
 	// Amend has it know another status of an instance that another node has put there.
 	Amend(ctx context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool)
 
+	// Adopt is Put of what another node has amended, and may not have ended amending.
+	Adopt(ctx context.Context, id catalog.ID, i *discoverypb.Instance, proof string)
+
 	// Remove has it forget an instance. That of another node comes back while it has a
 	// lease there.
 	Remove(ctx context.Context, id catalog.ID, i *discoverypb.Instance)
