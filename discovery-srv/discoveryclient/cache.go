@@ -3,20 +3,18 @@ package discoveryclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go-micro.dev/v5/client"
 	"go-micro.dev/v5/registry"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	"github.com/micro/platform/discovery-srv/internal/view"
-	rpc "github.com/micro/platform/internal/client"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -115,37 +113,27 @@ func (c *cache) want(name string) {
 // run follows until ctx is done.
 func (c *cache) run(ctx context.Context) {
 	v := &view.View{Put: c.put, Remove: c.remove}
-	var p pause
-	var index uint64
-	var at string
+	var pause reach.Pause
+	var place reach.Place
 	for ctx.Err() == nil {
 		req, changed := c.request()
-		address, node := c.registry.nodes.current()
-		if address == at && index > 0 && !c.grown(req) {
-			req.FromIndex = index
+		address, at := c.registry.nodes.current()
+		if c.grown(req) {
+			place = reach.Place{}
 		}
-		at, index = address, 0
+		req.FromIndex = place.From(address)
 		v.Begin()
 		err := c.watch(ctx, changed, address, req, func(m *discoverypb.WatchResponse) {
 			v.Apply(m)
 			c.publish()
+			place.Told(m)
 			c.hear(m, req, address)
-			if m.GetIndex() > 0 {
-				index, p = m.GetIndex(), 0
-			}
 		})
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, errChanged):
-			continue
-		case address == "":
-			err = errNoNode
-		default:
-			c.registry.nodes.failed(node, err)
+		if ctx.Err() == nil && !errors.Is(err, errChanged) {
+			c.registry.nodes.failed(at, err)
+			c.lost(err)
+			pause.Wait(ctx)
 		}
-		c.lost(err)
-		p.wait(ctx)
 	}
 }
 
@@ -172,15 +160,13 @@ func (c *cache) grown(req *discoverypb.WatchRequest) bool {
 
 var errChanged = errors.New("more is to be watched")
 
-// silence is how long a node may say nothing: it says something every 15 seconds.
-const silence = 20 * time.Second
-
-// watch reads one stream until it ends, falls silent, or is not what is wanted any more.
+// watch reads one watch until it ends, falls silent, or is not what is wanted any more.
 func (c *cache) watch(ctx context.Context, changed <-chan struct{}, address string, req *discoverypb.WatchRequest, apply func(*discoverypb.WatchResponse)) error {
+	if address == "" {
+		return errNoNode
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has said nothing for %v", silence)) })
-	defer silent.Stop()
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() { // ends with the watch
@@ -190,9 +176,7 @@ func (c *cache) watch(ctx context.Context, changed <-chan struct{}, address stri
 		case <-ended:
 		}
 	}()
-	n := c.registry.nodes
-	err := rpc.Read(ctx, n.client, Service, "Registry.Watch", req, []client.CallOption{client.WithAddress(address)}, func(m *discoverypb.WatchResponse) bool {
-		silent.Reset(silence)
+	err := reach.Watch(ctx, c.registry.nodes.client, address, req, reach.Silence, func(m *discoverypb.WatchResponse) bool {
 		apply(m)
 		return true
 	})

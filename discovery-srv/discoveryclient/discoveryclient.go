@@ -4,27 +4,24 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"sync/atomic"
+	"log/slog"
 	"time"
 
 	"go-micro.dev/v5/client"
 
-	rpc "github.com/micro/platform/internal/client"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
 // Client calls the service. Its methods may be called at once. A call ends with its
 // context, or after five seconds if that has no deadline.
 //
-// Calls that may be made twice are tried again, up to two times for each node, when the
-// service cannot be reached or a connection breaks: all but Deregister. A lookup that a node leaves
-// to others is tried there.
+// Calls that may be made twice are made again, up to three times at each node, when the
+// service cannot be reached or a connection breaks: all but Deregister. What one node cannot
+// do, or leaves to others, is tried there. A node that does not answer in time is left.
 type Client struct {
-	client    client.Client
-	registry  discoverypb.RegistryService
+	nodes     *nodes
 	namespace string
-	addresses []string      // none: where the registry says
-	at        atomic.Uint32 // which of them is called, until it fails
 	silence   time.Duration // that a watch waits for a message
 }
 
@@ -37,14 +34,14 @@ func WithNamespace(name string) Option { return func(c *Client) { c.namespace = 
 // WithAddress calls one of some addresses, host:port, instead of asking the registry: the
 // first one for as long as it answers, then the next.
 func WithAddress(addresses ...string) Option {
-	return func(c *Client) { c.addresses = append(c.addresses, addresses...) }
+	return func(c *Client) { c.nodes.addresses = append(c.nodes.addresses, addresses...) }
 }
 
 // New returns a client that calls through c, such as the Client of a micro.Service. It
 // does no I/O.
 func New(c client.Client, opts ...Option) *Client {
-	c = rpc.Protobuf(c)
-	d := &Client{client: c, registry: discoverypb.NewRegistryService(Service, c), silence: silence}
+	d := &Client{nodes: newNodes(c, slog.New(slog.DiscardHandler)), silence: reach.Silence}
+	d.nodes.chosen = true
 	for _, o := range opts {
 		o(d)
 	}
@@ -63,7 +60,7 @@ func (c *Client) GetService(ctx context.Context, service string, opts ...GetOpti
 	var all []Instance
 	req := &discoverypb.GetServiceRequest{Namespace: c.namespace, Service: service, Filter: g.filter, PageSize: pageSize}
 	for first := true; ; first = false {
-		rsp, err := try(ctx, c, again, c.registry.GetService, req)
+		rsp, err := ask(ctx, c.nodes, often, c.nodes.registry.GetService, req)
 		err = failed(ctx, "get service", service, err)
 		switch {
 		case !first && errors.Is(err, ErrNotFound):
@@ -96,7 +93,7 @@ func (c *Client) Services(ctx context.Context, prefix string, opts ...ListOption
 			o.list(&l)
 		}
 		for first := true; ; first = false {
-			rsp, err := try(ctx, c, again, c.registry.ListServices, req)
+			rsp, err := ask(ctx, c.nodes, often, c.nodes.registry.ListServices, req)
 			if err != nil {
 				yield(Summary{}, failed(ctx, "list services", prefix, err))
 				return
@@ -118,7 +115,7 @@ func (c *Client) Services(ctx context.Context, prefix string, opts ...ListOption
 
 // Node returns what the node that answers knows of itself.
 func (c *Client) Node(ctx context.Context) (Node, error) {
-	rsp, err := try(ctx, c, again, c.registry.ListServices, &discoverypb.ListServicesRequest{Namespace: c.namespace, PageSize: 1})
+	rsp, err := ask(ctx, c.nodes, often, c.nodes.registry.ListServices, &discoverypb.ListServicesRequest{Namespace: c.namespace, PageSize: 1})
 	if err != nil {
 		return Node{}, failed(ctx, "get node", "", err)
 	}
@@ -132,7 +129,7 @@ func (c *Client) Timeline(ctx context.Context, service, id string) iter.Seq2[Eve
 	return func(yield func(Event, error) bool) {
 		req := &discoverypb.TimelineRequest{Namespace: c.namespace, Service: service, InstanceId: id, PageSize: pageSize}
 		for first := true; ; first = false {
-			rsp, err := try(ctx, c, again, c.registry.Timeline, req)
+			rsp, err := ask(ctx, c.nodes, often, c.nodes.registry.Timeline, req)
 			err = failed(ctx, "read timeline", key(service, id), err)
 			switch {
 			case !first && errors.Is(err, ErrNotFound):

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	rpc "github.com/micro/platform/internal/client"
 	"github.com/micro/platform/internal/registries/record"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
@@ -127,7 +128,7 @@ func (h *holder) register(ctx context.Context, l *held) error {
 	if req == nil {
 		return nil
 	}
-	rsp, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Register, req)
+	rsp, err := ask(ctx, h.registry.nodes, twice, h.registry.nodes.registry.Register, req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -165,7 +166,6 @@ func (h *holder) hurry() {
 
 // run renews leases until ctx is done, three times within each, and registers what has none.
 func (h *holder) run(ctx context.Context) {
-	var p pause
 	timer := time.NewTimer(h.interval())
 	defer timer.Stop()
 	for {
@@ -176,10 +176,10 @@ func (h *holder) run(ctx context.Context) {
 			h.renew(ctx)
 		case <-h.wake:
 		}
-		for h.registerAll(ctx); h.missing() && ctx.Err() == nil; h.registerAll(ctx) {
-			p.wait(ctx)
+		var p reach.Pause
+		for h.registerAll(ctx); h.missing() && p.Wait(ctx); h.registerAll(ctx) {
+			continue
 		}
-		p = 0
 		timer.Reset(h.interval())
 	}
 }
@@ -254,7 +254,7 @@ func (h *holder) renew(ctx context.Context) {
 func (h *holder) renewSome(ctx context.Context, ids []string) (unknown []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	rsp, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Renew, &discoverypb.RenewRequest{LeaseIds: ids})
+	rsp, err := ask(ctx, h.registry.nodes, twice, h.registry.nodes.registry.Renew, &discoverypb.RenewRequest{LeaseIds: ids})
 	return rsp.GetUnknownLeaseIds(), err
 }
 
@@ -284,7 +284,7 @@ func (h *holder) release(s *registry.Service, n *registry.Node) {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(h.registry.ctx, patience)
 	defer cancel()
-	_, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.Deregister, &discoverypb.DeregisterRequest{
+	_, err := ask(ctx, h.registry.nodes, twice, h.registry.nodes.registry.Deregister, &discoverypb.DeregisterRequest{
 		Namespace: h.registry.namespace, Service: s.Name, InstanceId: n.Id, LeaseId: lease,
 	})
 	if err == nil {
@@ -313,7 +313,7 @@ func (h *holder) setStatus(ctx context.Context, name string, s discoverypb.Statu
 		if lease == "" { // it is registered with this status, if ever
 			continue
 		}
-		_, err := ask(ctx, h.registry.nodes, h.registry.nodes.registry.SetStatus, &discoverypb.SetStatusRequest{
+		_, err := ask(ctx, h.registry.nodes, twice, h.registry.nodes.registry.SetStatus, &discoverypb.SetStatusRequest{
 			Namespace: h.registry.namespace, Service: name, InstanceId: node, Status: s, LeaseId: lease, Reason: reason,
 		})
 		errs = append(errs, err)

@@ -30,7 +30,7 @@ func (c *Client) setStatus(ctx context.Context, op, service, id string, s Status
 		Namespace: c.namespace, Service: service, InstanceId: id, Reason: reason,
 		Status: discoverypb.Status(s), //nolint:gosec // a status is small
 	}
-	rsp, err := try(ctx, c, again, c.registry.SetStatus, req) // the second one changes nothing
+	rsp, err := ask(ctx, c.nodes, often, c.nodes.registry.SetStatus, req) // the second one changes nothing
 	if err != nil {
 		return Instance{}, false, failed(ctx, op, key(service, id), err)
 	}
@@ -42,6 +42,6 @@ func (c *Client) setStatus(ctx context.Context, op, service, id string, s Status
 // who has come again in between.
 func (c *Client) Deregister(ctx context.Context, service, id, reason string) error {
 	req := &discoverypb.DeregisterRequest{Namespace: c.namespace, Service: service, InstanceId: id, Reason: reason}
-	_, err := try(ctx, c, !again, c.registry.Deregister, req)
+	_, err := ask(ctx, c.nodes, once, c.nodes.registry.Deregister, req)
 	return failed(ctx, "deregister", key(service, id), err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -71,7 +72,12 @@ func Open(c Config) *Registry {
 	if c.Client == nil {
 		c.Client = rpc.ByAddress(nil, c.Log)
 	}
-	r := &Registry{nodes: newNodes(c), namespace: c.Namespace}
+	n := newNodes(c.Client, c.Log)
+	for _, a := range c.Addresses {
+		n.addresses = append(n.addresses, withPort(a))
+	}
+	n.at.Store(rand.Uint32()) //nolint:gosec // to spread
+	r := &Registry{nodes: n, namespace: c.Namespace}
 	r.ctx, r.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // registry.Registry has no contexts
 	r.cache = newCache(r)
 	r.holder = newHolder(r)

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"iter"
 	"strings"
-	"time"
 
-	rpc "github.com/micro/platform/internal/client"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -69,8 +68,8 @@ type Change struct {
 //
 // It goes on until the loop is left, ctx is done, or the service refuses it; the last two
 // are an error, the last it yields. When a connection breaks, nothing comes for 20 seconds,
-// or no node is there from the beginning, it begins again by itself, after 100 milliseconds
-// to 10 seconds, and tells only what is different then. A node that has just been started
+// or no node is there from the beginning, it begins again by itself, after 50 milliseconds
+// to three seconds, and tells only what is different then. A node that has just been started
 // may not know of all there is: what it does not know is there until it does.
 //
 // It ends with ctx at once, but up to five seconds later while it still connects, or if the
@@ -87,27 +86,25 @@ func (c *Client) WatchAll(ctx context.Context) iter.Seq2[Change, error] {
 func (c *Client) watch(ctx context.Context, key string, what *discoverypb.WatchRequest) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		w := newWatching(c, key, what, yield)
-		for pause := shortest; ; pause = min(2*pause, longest) {
-			at, address := c.address()
-			lasted, err := w.run(ctx, address)
+		var pause reach.Pause
+		for {
+			address, at := c.nodes.current()
+			err := w.run(ctx, address)
 			switch {
 			case err == nil: // the loop was left
 				return
 			case ctx.Err() == nil && w.elsewhere(err):
-				c.leave(at)
+				c.nodes.leave(at)
 				continue
 			case ctx.Err() != nil || isRefusal(err):
 				yield(Change{}, err)
 				return
 			}
-			c.leave(at)
-			if lasted > longest {
-				pause = shortest
-			}
+			c.nodes.failed(at, err)
 			if !w.failed(err) {
 				return
 			}
-			if !rest(ctx, pause) {
+			if !pause.Wait(ctx) {
 				yield(Change{}, failed(ctx, "watch", key, ctx.Err()))
 				return
 			}
@@ -115,31 +112,9 @@ func (c *Client) watch(ctx context.Context, key string, what *discoverypb.WatchR
 	}
 }
 
-// run does one watch, and returns for how long that knew of all there is. It returns nil if
-// the loop was left.
-func (w *watching) run(ctx context.Context, address string) (time.Duration, error) {
-	running, cancel := context.WithCancel(ctx)
-	defer cancel()
-	silent := time.AfterFunc(w.client.silence, cancel)
-	defer silent.Stop()
-	var since time.Time
-	err := rpc.Read(running, w.client.client, Service, "Registry.Watch", w.begin(address), to(address), func(m *discoverypb.WatchResponse) bool {
-		silent.Stop() // the caller takes the time that it needs
-		if m.GetType() == discoverypb.WatchResponse_TYPE_SYNCED {
-			since = time.Now()
-		}
-		goesOn := w.take(m)
-		silent.Reset(w.client.silence)
-		return goesOn
-	})
-	var lasted time.Duration
-	if !since.IsZero() {
-		lasted = time.Since(since)
-	}
-	if err != nil && running.Err() != nil && ctx.Err() == nil {
-		return lasted, rpc.NewCallError("discovery", "watch", w.key, codeUnavailable, "silent", "nothing came for "+w.client.silence.String(), kind)
-	}
-	return lasted, failed(ctx, "watch", w.key, err)
+// run does one watch. It returns nil if the loop was left.
+func (w *watching) run(ctx context.Context, address string) error {
+	return failed(ctx, "watch", w.key, reach.Watch(ctx, w.client.nodes.client, address, w.begin(address), w.client.silence, w.take))
 }
 
 // isRefusal tells of what a service answers whenever it is asked.

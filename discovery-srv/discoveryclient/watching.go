@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	"github.com/micro/platform/discovery-srv/internal/view"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
@@ -24,7 +25,7 @@ type watching struct {
 	known map[catalog.ID]*discoverypb.Instance
 	due   []difference // to tell, of one message
 
-	address string // that was watched last; "" where the registry chose it
+	place reach.Place
 
 	node   Node // that was told of
 	synced bool // ChangeSynced was told
@@ -51,19 +52,14 @@ func newWatching(c *Client, key string, what *discoverypb.WatchRequest, yield fu
 // before ended; to another node the index is unknown.
 func (w *watching) begin(address string) *discoverypb.WatchRequest {
 	w.view.Begin()
-	if address == "" || address != w.address {
-		w.req.FromIndex = 0
-	}
-	w.address = address
+	w.req.FromIndex = w.place.From(address)
 	return w.req
 }
 
 // take takes a message and tells what is new in it. It returns false if the loop was left.
 func (w *watching) take(m *discoverypb.WatchResponse) bool {
 	w.view.Apply(m)
-	if index := m.GetIndex(); index > 0 {
-		w.req.FromIndex = index
-	}
+	w.place.Told(m)
 	w.away, w.writeOnly = 0, 0
 	now := nodeOf(m.GetState())
 	other := !now.alike(w.node)
@@ -84,7 +80,7 @@ func (w *watching) take(m *discoverypb.WatchResponse) bool {
 // failed tells that no node is reached, once. It returns false if the loop was left.
 func (w *watching) failed(err error) bool {
 	w.away++
-	if w.broken || w.away < len(w.client.addresses) {
+	if w.broken || w.away < len(w.client.nodes.addresses) {
 		return true
 	}
 	w.broken = true
@@ -97,7 +93,7 @@ func (w *watching) elsewhere(err error) bool {
 		return false
 	}
 	w.writeOnly++
-	return w.writeOnly < w.client.nodes()
+	return w.writeOnly < w.client.nodes.readers()
 }
 
 func (w *watching) put(n catalog.Name, i *discoverypb.Instance) {

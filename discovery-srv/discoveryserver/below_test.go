@@ -153,6 +153,16 @@ func TestPeers(t *testing.T) {
 			if i.GetSource() != discoverypb.Source_SOURCE_PEER || i.GetZone() != "west" || i.GetWeight() != 7 || i.GetMetadata()["color"] != "blue" || len(i.GetMetadata()) != 1 {
 				t.Errorf("got %v", i)
 			}
+			_, err := b.Deregister(t.Context(), &discoverypb.DeregisterRequest{Service: service, InstanceId: "i", LeaseId: "made up"})
+			if e := client.Error(err); e == nil || e.Reason != "discovery.lease" {
+				t.Errorf("deregister at the other node with a lease that was made up: got %v", err)
+			}
+			b.status(service, "i", lease, discoverypb.Status_STATUS_DRAINING, "leaves")
+			a.await("drained by itself where it is registered", service, "i", func(i *discoverypb.Instance) bool {
+				return i.GetInstanceStatus() == discoverypb.Status_STATUS_DRAINING && i.GetSource() == discoverypb.Source_SOURCE_LEASE
+			})
+			b.status(service, "i", lease, discoverypb.Status_STATUS_UP, "")
+			a.await("up by itself", service, "i", func(i *discoverypb.Instance) bool { return i.GetStatus() == discoverypb.Status_STATUS_UP })
 			b.status(service, "i", "", discoverypb.Status_STATUS_DRAINING, "at the other node")
 			drained := func(i *discoverypb.Instance) bool {
 				return i.GetStatus() == discoverypb.Status_STATUS_DRAINING && i.GetStatusReason() == "at the other node"

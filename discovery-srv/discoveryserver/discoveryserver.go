@@ -54,7 +54,7 @@ func start(ctx context.Context, h *host.Host) error {
 	if _, err := h.Pages(pages); err != nil {
 		return err
 	}
-	known := catalog.New(catalog.Options{MaxBytes: conf.size})
+	known := catalog.New(catalog.Options{MaxBytes: conf.size, Full: func(id catalog.ID) { tellFull(h, id) }})
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
 	answers := dns.Config{Folded: known.Folded, Shuffle: mathrand.Shuffle}
 	if conf.role == "read" {
@@ -149,6 +149,11 @@ func tell(h *host.Host, s lease.State) {
 	h.Log.Warn("too many leases are late at once: none ends", "leases", s.Leases, "late", s.Late)
 }
 
+// tellFull logs that there is no room for an instance, maybe for no more than its change.
+func tellFull(h *host.Host, id catalog.ID) {
+	h.Log.Warn("an instance finds no room", "setting", sizeVar, "namespace", id.Namespace, "service", id.Service, "instance", id.Instance)
+}
+
 // note is what /readyz says beside that the service is ready.
 func note(s lease.State) string {
 	switch {
@@ -174,6 +179,7 @@ func metrics(known *catalog.Catalog, leases *lease.Table) prometheus.Collector {
 		figures.Gauge("discovery_services", "Services with instances.", func(b both) float64 { return float64(b.Services) }),
 		figures.Gauge("discovery_instances", "Instances.", func(b both) float64 { return float64(b.Instances) }),
 		figures.Gauge("discovery_bytes", "Memory that instances count for.", func(b both) float64 { return float64(b.Bytes) }),
+		figures.Counter("discovery_full_total", "Times that an instance found no room.", func(b both) float64 { return float64(b.Full) }),
 		figures.Gauge("discovery_watchers", "Watches that are open.", func(b both) float64 { return float64(b.Watches) }),
 		figures.Gauge("discovery_leases", "Leases that instances hold.", func(b both) float64 { return float64(b.Leases) }),
 		figures.Gauge("discovery_leases_late", "Leases that were not renewed for two thirds of their time.", func(b both) float64 { return float64(b.Late) }),

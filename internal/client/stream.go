@@ -6,7 +6,10 @@ import (
 
 	"go-micro.dev/v5/client"
 	"go-micro.dev/v5/codec"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/micro/platform/internal/rpcerr"
 )
 
 // Protobuf makes the requests of c in protobuf, whatever its default is: values and
@@ -50,6 +53,25 @@ func Read[Rsp any](ctx context.Context, c client.Client, service, endpoint strin
 			return nil
 		}
 	}
+}
+
+// ReadLively is Read of a service that says something from time to time: it ends as
+// unavailable if nothing came for so long, but for the time that yield takes.
+func ReadLively[Rsp any](ctx context.Context, c client.Client, service, endpoint string, in proto.Message, silence time.Duration, opts []client.CallOption, yield func(*Rsp) bool) error {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silent := time.AfterFunc(silence, cancel)
+	defer silent.Stop()
+	err := Read(reading, c, service, endpoint, in, opts, func(rsp *Rsp) bool {
+		silent.Stop()
+		more := yield(rsp)
+		silent.Reset(silence)
+		return more
+	})
+	if err != nil && reading.Err() != nil && ctx.Err() == nil {
+		return rpcerr.New(codes.Unavailable, "silent", "nothing came for %v", silence)
+	}
+	return err
 }
 
 // streamOptions are those of a stream, which ends with its context alone.

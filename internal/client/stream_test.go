@@ -104,3 +104,29 @@ func TestProtobuf(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestReadLively ends a stream that has fallen silent, and none whose reader takes its time.
+func TestReadLively(t *testing.T) {
+	p := hosttest.Run(t, nil, echo.Service(&echo.Handler{}))
+	read := func(req *echopb.CountRequest, silence time.Duration, yield func()) (n int, err error) {
+		err = client.ReadLively(t.Context(), p.Client, "echo-srv", "Echo.Count", req, silence, nil, func(*echopb.CountResponse) bool {
+			n++
+			yield()
+			return true
+		})
+		return n, err
+	}
+	n, err := read(&echopb.CountRequest{Count: 3, Hold: true}, 200*time.Millisecond, func() {})
+	if e := client.Error(err); n != 3 || e == nil || e.Code != codes.Unavailable || e.Reason != "silent" {
+		t.Errorf("got %d messages, %v, want 3 and that it is silent", n, err)
+	}
+	const silence = 2 * time.Second
+	slow := func() {
+		timer := time.NewTimer(silence + 100*time.Millisecond)
+		defer timer.Stop()
+		<-timer.C
+	}
+	if n, err := read(&echopb.CountRequest{Count: 1}, silence, slow); !errors.Is(err, io.EOF) || n != 1 {
+		t.Errorf("a slow reader: got %d messages, %v, want 1 and EOF", n, err)
+	}
+}

@@ -43,7 +43,7 @@ type Below struct {
 	mine map[catalog.ID]*mine
 	away error // why the registry is not reached; nil: it is
 
-	owners map[catalog.ID]string // other nodes, by what they have put there
+	peers map[catalog.ID]peer // by what they have put there
 }
 
 // mine is an instance that this node has put there, or is to.
@@ -69,7 +69,7 @@ const (
 
 // New returns what keeps a registry in step, with Run.
 func New(o Options) *Below {
-	return &Below{opts: o, mine: map[catalog.ID]*mine{}, owners: map[catalog.ID]string{}}
+	return &Below{opts: o, mine: map[catalog.ID]*mine{}, peers: map[catalog.ID]peer{}}
 }
 
 // Away is why the registry is not reached, or "".
@@ -99,8 +99,8 @@ func (b *Below) told(err error) {
 }
 
 // Put implements registrar.Below.
-func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance) (kept bool) {
-	s, err := encode(id.Name, i, b.opts.Owner)
+func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance, proof string) (kept bool) {
+	s, err := encode(id.Name, i, peer{b.opts.Owner, proof})
 	if err != nil {
 		return false
 	}
@@ -163,41 +163,6 @@ func (b *Below) write(m *mine) error {
 	return nil
 }
 
-// Amend implements registrar.Below. The node that has the lease renews the record.
-func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool) {
-	owner := b.owner(id)
-	was, err := encode(id.Name, old, owner)
-	if err != nil || owner == "" {
-		return false
-	}
-	is, err := encode(id.Name, i, owner)
-	if err == nil {
-		err = b.opts.Registry.Register(is, registry.RegisterTTL(keep))
-	}
-	if err == nil && is.Name != was.Name {
-		err = b.opts.Registry.Deregister(was)
-	}
-	b.told(err)
-	return err == nil && b.opts.Keeps
-}
-
-func (b *Below) owner(id catalog.ID) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.owners[id]
-}
-
-// note remembers who has put an instance there; nil: nobody.
-func (b *Below) note(id catalog.ID, e *entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e == nil || e.owner == "" || e.owner == b.opts.Owner {
-		delete(b.owners, id)
-		return
-	}
-	b.owners[id] = e.owner
-}
-
 // Remove implements registrar.Below. What it cannot remove now is found again by Run, or
 // runs out.
 func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance) {
@@ -206,7 +171,7 @@ func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance
 	delete(b.mine, id)
 	b.mu.Unlock()
 	if m == nil {
-		s, err := encode(id.Name, i, b.opts.Owner)
+		s, err := encode(id.Name, i, peer{owner: b.opts.Owner})
 		if err == nil {
 			err = b.opts.Registry.Deregister(s)
 		}
@@ -271,19 +236,6 @@ func (b *Below) due() (all []*mine) {
 		}
 	}
 	return all
-}
-
-// Release implements registrar.Below.
-func (b *Below) Release(id catalog.ID) {
-	b.mu.Lock()
-	m := b.mine[id]
-	delete(b.mine, id)
-	b.mu.Unlock()
-	if m != nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.gone = true
-	}
 }
 
 // Close takes away all that this node has put there, in time or not.

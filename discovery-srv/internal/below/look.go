@@ -27,7 +27,7 @@ type key struct{ name, node string }
 type entry struct {
 	id       catalog.ID
 	instance *discoverypb.Instance
-	owner    string
+	by       peer // no owner: somebody else has put it there
 	version  string
 }
 
@@ -112,7 +112,26 @@ func (l *look) change(ctx context.Context, r *registry.Result) {
 		if r.Action != record.Delete {
 			l.put(ctx, k, r.Service, n)
 		} else if l.there[k].version == r.Service.Version {
+			l.moved(ctx, k)
 			l.drop(ctx, k)
+		}
+	}
+}
+
+// moved looks for the record of an instance that has left one name for the other: it stands
+// there already, but changes of two names may be told in any order.
+func (l *look) moved(ctx context.Context, from key) {
+	e := l.there[from]
+	if e.by.owner == "" {
+		return
+	}
+	found, err := l.below.opts.Registry.GetService(moves(from.name))
+	l.below.told(err)
+	for _, s := range found {
+		for _, n := range s.Nodes {
+			if id, _, _, ok := decode(s, n); ok && id == e.id {
+				l.put(ctx, key{s.Name, n.Id}, s, n)
+			}
 		}
 	}
 }
@@ -169,14 +188,14 @@ func (l *look) list(ctx context.Context) ([]*registry.Service, error) {
 }
 
 func (l *look) put(ctx context.Context, k key, s *registry.Service, n *registry.Node) {
-	id, i, owner, ok := decode(s, n)
+	id, i, by, ok := decode(s, n)
 	if !ok {
 		return
 	}
 	if old, known := l.there[k]; known && old.id != id {
 		l.drop(ctx, k)
 	}
-	l.there[k] = entry{id, i, owner, s.Version}
+	l.there[k] = entry{id, i, by, s.Version}
 	if l.byID[id] == nil {
 		l.byID[id] = map[key]struct{}{}
 	}
@@ -212,5 +231,5 @@ func (l *look) tell(ctx context.Context, id catalog.ID) {
 		l.write.Unseen(ctx, id)
 		return
 	}
-	l.write.Seen(ctx, id, latest.instance, latest.owner == l.below.opts.Owner)
+	l.write.Seen(ctx, id, latest.instance, latest.by.owner == l.below.opts.Owner)
 }

@@ -3,6 +3,7 @@ package below
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"go-micro.dev/v5/registry"
@@ -24,6 +25,7 @@ const markKey = "platform-discovery"
 // mark is all of an instance that a record does not say otherwise.
 type mark struct {
 	Owner      string `json:"owner"` // the write node that has the lease
+	Proof      string `json:"proof"` // of the lease: who reads the registry is not to have that
 	Namespace  string `json:"namespace"`
 	Service    string `json:"service"`
 	ID         string `json:"id"`
@@ -45,24 +47,36 @@ func name(n catalog.Name, s discoverypb.Status) string {
 		full = n.Namespace + ":" + full
 	}
 	if s != discoverypb.Status_STATUS_UP {
-		full = "~" + full
+		full = apart + full
 	}
 	return full
+}
+
+// apart begins the names of who does not want calls.
+const apart = "~"
+
+// moves is the name that an instance moves to from a name, when it begins to want calls or
+// ends to.
+func moves(from string) string {
+	if wanted, ok := strings.CutPrefix(from, apart); ok {
+		return wanted
+	}
+	return apart + from
 }
 
 // node is the ID of a record. That under another name is another: in Consul it would replace
 // the first, and go with it.
 func node(i *discoverypb.Instance) string {
 	if i.GetStatus() != discoverypb.Status_STATUS_UP {
-		return "~" + i.GetId()
+		return apart + i.GetId()
 	}
 	return i.GetId()
 }
 
 // encode is the record of an instance.
-func encode(n catalog.Name, i *discoverypb.Instance, owner string) (*registry.Service, error) {
+func encode(n catalog.Name, i *discoverypb.Instance, by peer) (*registry.Service, error) {
 	text, err := json.Marshal(mark{
-		Owner: owner, Namespace: n.Namespace, Service: n.Service, ID: i.GetId(), Zone: i.GetZone(), Weight: i.GetWeight(),
+		Owner: by.owner, Proof: by.proof, Namespace: n.Namespace, Service: n.Service, ID: i.GetId(), Zone: i.GetZone(), Weight: i.GetWeight(),
 		TTL: i.GetTtl().AsDuration().Milliseconds(), Own: int32(i.GetInstanceStatus()), Operator: int32(i.GetOperatorStatus()),
 		Reason: i.GetStatusReason(), Registered: i.GetRegisterTime().AsTime().UnixMicro(), Updated: i.GetUpdateTime().AsTime().UnixMicro(),
 	})
@@ -80,9 +94,9 @@ func encode(n catalog.Name, i *discoverypb.Instance, owner string) (*registry.Se
 	}, nil
 }
 
-// decode is the instance of a record, and the write node that owns it: "" where somebody
+// decode is the instance of a record, and the write node that owns it: none where somebody
 // else has put it there. It returns false for what the contract does not allow.
-func decode(s *registry.Service, node *registry.Node) (id catalog.ID, i *discoverypb.Instance, owner string, ok bool) {
+func decode(s *registry.Service, node *registry.Node) (id catalog.ID, i *discoverypb.Instance, by peer, ok bool) {
 	id = catalog.ID{Name: catalog.Name{Namespace: resource.DefaultNamespace, Service: s.Name}, Instance: node.Id}
 	i = &discoverypb.Instance{
 		Id: node.Id, Address: micro.Text(node.Address), Version: micro.Text(s.Version), Weight: usualWeight, Metadata: micro.Texts(node.Metadata),
@@ -92,10 +106,10 @@ func decode(s *registry.Service, node *registry.Node) (id catalog.ID, i *discove
 	var m mark
 	if text, marked := i.GetMetadata()[markKey]; marked && json.Unmarshal([]byte(text), &m) == nil && m.Service != "" && m.ID != "" && m.Owner != "" {
 		id.Instance, i.Id = m.ID, m.ID
-		owner, id.Name = m.Owner, catalog.Name{Namespace: m.Namespace, Service: m.Service}
+		by, id.Name = peer{m.Owner, m.Proof}, catalog.Name{Namespace: m.Namespace, Service: m.Service}
 		m.into(i)
 	}
-	return id, i, owner, allowed(id.Service) && allowed(id.Instance) && proto.Size(i) <= maxSize
+	return id, i, by, allowed(id.Service) && allowed(id.Instance) && proto.Size(i) <= maxSize
 }
 
 func (m mark) into(i *discoverypb.Instance) {
@@ -105,6 +119,9 @@ func (m mark) into(i *discoverypb.Instance) {
 	i.Ttl = durationpb.New(time.Duration(m.TTL) * time.Millisecond)
 	i.RegisterTime, i.UpdateTime = timestamppb.New(time.UnixMicro(m.Registered)), timestamppb.New(time.UnixMicro(m.Updated))
 	i.Source = discoverypb.Source_SOURCE_PEER
+	if i.Status = i.GetOperatorStatus(); i.GetStatus() == discoverypb.Status_STATUS_UNSPECIFIED {
+		i.Status = i.GetInstanceStatus()
+	}
 }
 
 // What a record may have: somewhat more than the contract, for names that it adds to.

@@ -3,7 +3,6 @@ package catalog
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -16,9 +15,6 @@ import (
 
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
-
-// ErrFull is the answer to what finds no room.
-var ErrFull = errors.New("the catalog is full")
 
 // Name is that of a service.
 type Name struct{ Namespace, Service string }
@@ -39,6 +35,7 @@ type ID struct {
 type Options struct {
 	MaxBytes int64            // of instances, as they are counted; 0: without bound
 	Now      func() time.Time // nil: time.Now
+	Full     func(ID)         // is told of an instance that finds no room, once a minute at most; nil: nobody is
 }
 
 // Catalog knows instances. What it returns is shared, and nobody changes it. Its methods
@@ -55,6 +52,8 @@ type Catalog struct {
 	index     uint64
 	bytes     int64
 	instances int
+	full      uint64    // what found no room
+	toldFull  time.Time // when Full was told of it last
 
 	watches  scopes
 	watching int
@@ -87,6 +86,14 @@ func New(o Options) *Catalog {
 // the event are the caller's. It sets the index of i, and its update time unless it has one;
 // i is the catalog's from then on. It returns false where nothing changes.
 func (c *Catalog) Put(n Name, i *discoverypb.Instance, what *discoverypb.Event) (bool, error) {
+	changed, err := c.put(n, i, what)
+	if err != nil {
+		c.refused(ID{n, i.GetId()})
+	}
+	return changed, err
+}
+
+func (c *Catalog) put(n Name, i *discoverypb.Instance, what *discoverypb.Event) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.services[n]
@@ -240,11 +247,12 @@ type Stats struct {
 
 	Bytes int64
 	Index uint64
+	Full  uint64 // instances that found no room, as often as they did
 }
 
 // Stats returns the current figures.
 func (c *Catalog) Stats() Stats {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return Stats{Services: c.names.Len(), Instances: c.instances, Watches: c.watching, Bytes: c.bytes, Index: c.index}
+	return Stats{Services: c.names.Len(), Instances: c.instances, Watches: c.watching, Bytes: c.bytes, Index: c.index, Full: c.full}
 }

@@ -227,3 +227,28 @@ func TestSummary(t *testing.T) {
 		t.Errorf("more %v (-want +got):\n%s", more, diff)
 	}
 }
+
+// TestFullIsTold fills a catalog, and has it refuse again and again.
+func TestFullIsTold(t *testing.T) {
+	now := begin
+	var told []string
+	c := catalog.New(catalog.Options{
+		MaxBytes: 1500, Now: func() time.Time { return now },
+		Full: func(id catalog.ID) {
+			told = append(told, fmt.Sprint(id.Service, " ", id.Instance, " at ", now.Sub(begin)))
+		},
+	})
+	put(t, c, shop, "0", "1")
+	for i := range 241 {
+		now = begin.Add(time.Duration(i) * time.Second / 2)
+		if _, err := c.Put(cart, instance(fmt.Sprint(i), "1"), event(discoverypb.Event_TYPE_SEEN)); !errors.Is(err, catalog.ErrFull) {
+			t.Fatalf("put %d: %v, want ErrFull", i, err)
+		}
+	}
+	if diff := cmp.Diff([]string{"cart 0 at 0s", "cart 120 at 1m0s", "cart 240 at 2m0s"}, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	if got := c.Stats(); got.Full != 241 || got.Instances != 1 {
+		t.Errorf("got %+v, want 241 that found no room", got)
+	}
+}

@@ -4,7 +4,6 @@ package follow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -14,22 +13,10 @@ import (
 	"go-micro.dev/v5/client"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	"github.com/micro/platform/discovery-srv/internal/view"
 	rpc "github.com/micro/platform/internal/client"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
-)
-
-// Service is the name under which nodes are registered.
-const Service = "discovery-srv"
-
-// silence is how long a node may say nothing: it says something every 15 seconds.
-const silence = 20 * time.Second
-
-// Between tries to follow a node there is more and more time, up to this, less a random
-// part.
-const (
-	firstPause = 100 * time.Millisecond
-	maxPause   = 3 * time.Second
 )
 
 // Follower keeps a catalog as that of the node that it follows: one of some write nodes.
@@ -53,7 +40,7 @@ type Follower struct {
 func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.Logger) *Follower {
 	c = rpc.Protobuf(c)
 	return &Follower{
-		catalog: known, client: c, registry: discoverypb.NewRegistryService(Service, c),
+		catalog: known, client: c, registry: discoverypb.NewRegistryService(reach.Service, c),
 		addresses: addresses, log: log, begun: time.Now(), at: rand.IntN(len(addresses)), //nolint:gosec // to spread
 	}
 }
@@ -61,60 +48,31 @@ func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.
 // Run follows until ctx is done.
 func (f *Follower) Run(ctx context.Context) error {
 	v := f.view()
-	var index uint64 // of the node that was followed last
-	for pause := firstPause; ctx.Err() == nil; {
+	var pause reach.Pause
+	var place reach.Place
+	for ctx.Err() == nil {
+		address := f.address()
 		v.Begin()
-		err := f.watch(ctx, index, func(m *discoverypb.WatchResponse) {
+		req := &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: place.From(address)}
+		err := reach.Watch(ctx, f.client, address, req, reach.Silence, func(m *discoverypb.WatchResponse) bool {
 			v.Apply(m)
-			if f.hear(m) {
-				index, pause = m.GetIndex(), firstPause
-			}
+			place.Told(m)
+			f.hear(m)
+			return true
 		})
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() == nil {
+			f.lost(err)
+			pause.Wait(ctx)
 		}
-		if f.lost(err) { // to another node the index is unknown
-			index = 0
-		}
-		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil { //nolint:gosec // so that not all come at once
-			return err
-		}
-		pause = min(2*pause, maxPause)
 	}
 	return ctx.Err()
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// watch reads one stream until it ends or falls silent.
-func (f *Follower) watch(ctx context.Context, from uint64, apply func(*discoverypb.WatchResponse)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has said nothing for %v", silence)) })
-	defer silent.Stop()
-	req := &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: from}
-	err := rpc.Read(ctx, f.client, Service, "Registry.Watch", req, f.there(), func(m *discoverypb.WatchResponse) bool {
-		silent.Reset(silence)
-		apply(m)
-		return true
-	})
-	return errors.Join(context.Cause(ctx), err)
-}
-
-// there calls the node that is followed.
-func (f *Follower) there() []client.CallOption {
+// address is that of the node that is followed.
+func (f *Follower) address() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return []client.CallOption{client.WithAddress(f.addresses[f.at])}
+	return f.addresses[f.at]
 }
 
 // view writes to the catalog what is told.
@@ -122,9 +80,7 @@ func (f *Follower) view() *view.View {
 	return &view.View{
 		Put: func(n catalog.Name, i *discoverypb.Instance) {
 			id := catalog.ID{Name: n, Instance: i.GetId()}
-			if _, err := f.catalog.Put(n, i, f.event(id, i)); err != nil {
-				f.fail(err)
-			}
+			_, _ = f.catalog.Put(n, i, f.event(id, i)) // a catalog that is full says so by itself
 		},
 		Remove: func(id catalog.ID, r *discoverypb.Removed) {
 			f.catalog.Remove(id, &discoverypb.Event{Type: r.GetType(), Reason: r.GetReason()})
@@ -148,24 +104,22 @@ func (f *Follower) event(id catalog.ID, i *discoverypb.Instance) *discoverypb.Ev
 	return &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED}
 }
 
-// hear notes a message, and tells whether one may go on from it.
-func (f *Follower) hear(m *discoverypb.WatchResponse) bool {
+// hear notes a message.
+func (f *Follower) hear(m *discoverypb.WatchResponse) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heard, f.state = time.Now(), m.GetState()
-	if m.GetIndex() == 0 {
-		return false
+	if m.GetIndex() == 0 { // a part
+		return
 	}
 	if !f.live {
 		f.log.Info("following a write node", "address", f.addresses[f.at])
 	}
 	f.live, f.failure = true, nil
-	return true
 }
 
-// lost notes the end of a stream, and goes on with the next node. It tells whether that is
-// another one.
-func (f *Follower) lost(err error) bool {
+// lost notes the end of a watch, and goes on with the next node.
+func (f *Follower) lost(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.live || f.failure == nil {
@@ -173,7 +127,6 @@ func (f *Follower) lost(err error) bool {
 	}
 	f.live, f.failure = false, fmt.Errorf("%s: %s", f.addresses[f.at], why(err))
 	f.at = (f.at + 1) % len(f.addresses)
-	return len(f.addresses) > 1
 }
 
 // why says it for people.
@@ -182,12 +135,6 @@ func why(err error) string {
 		return e.Message
 	}
 	return "the stream has ended"
-}
-
-func (f *Follower) fail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failure = err
 }
 
 // Age is how long ago the node that is followed was heard of, 0 while it is, and since the

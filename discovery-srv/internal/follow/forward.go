@@ -5,6 +5,7 @@ import (
 
 	"go-micro.dev/v5/client"
 
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	rpc "github.com/micro/platform/internal/client"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
@@ -33,7 +34,7 @@ func (f *Follower) SetStatus(ctx context.Context, req *discoverypb.SetStatusRequ
 }
 
 func forward[Req, Rsp any](ctx context.Context, f *Follower, call func(context.Context, *Req, ...client.CallOption) (*Rsp, error), req *Req) (*Rsp, error) {
-	rsp, err := call(ctx, req, append(rpc.Unary(ctx, false), f.there()...)...)
+	rsp, err := call(ctx, req, append(rpc.Unary(ctx, false), reach.At(f.address())...)...)
 	if err != nil {
 		return nil, rpc.Error(err)
 	}

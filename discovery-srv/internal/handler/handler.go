@@ -168,7 +168,7 @@ func refusal(err error) error {
 	case errors.Is(err, registrar.ErrNotFound):
 		return rpcerr.New(codes.NotFound, "discovery.not_found", "no such instance")
 	case errors.Is(err, registrar.ErrLease):
-		return rpcerr.New(codes.Aborted, "discovery.lease", "the instance was registered again, and has another lease")
+		return rpcerr.New(codes.Aborted, "discovery.lease", "the instance has another lease: it was registered again, or this one has ended")
 	case errors.Is(err, registrar.ErrSeen):
 		return rpcerr.New(codes.FailedPrecondition, "discovery.seen", "the instance is in the registry below, where its own process has put it")
 	case errors.Is(err, catalog.ErrFull):

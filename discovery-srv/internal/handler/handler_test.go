@@ -106,7 +106,7 @@ func TestRefusals(t *testing.T) {
 	refused(t, h, &discoverypb.SetStatusRequest{Service: "shop", InstanceId: "a"}, codes.NotFound, "discovery.not_found", "no such instance")
 	first := register(t, h, "a", nil)
 	own := register(t, h, "a", nil)
-	const another = "the instance was registered again, and has another lease"
+	const another = "the instance has another lease: it was registered again, or this one has ended"
 	refused(t, h, &discoverypb.DeregisterRequest{Service: "shop", InstanceId: "a", LeaseId: first}, codes.Aborted, "discovery.lease", another)
 	refused(t, h, &discoverypb.SetStatusRequest{Service: "shop", InstanceId: "a", LeaseId: first, Status: 2}, codes.Aborted, "discovery.lease", another)
 	full := &discoverypb.RegisterRequest{Service: "shop", Instance: &discoverypb.Instance{Id: "b", Address: "a:1"}}

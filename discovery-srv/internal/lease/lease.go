@@ -6,6 +6,7 @@ import (
 	"container/heap"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,9 @@ import (
 
 // Options are fixed when a Table is made.
 type Options struct {
-	// Share of the leases that must be on time for any to end: 0.85.
+	// Share of the leases that must be on time for any to end: 0.85. It is of those that
+	// there are, or were a time to live ago, if these are more: who has been dropped since
+	// was on time.
 	Share float64
 
 	// Few is how many may be late whatever their share is: in a small platform one that
@@ -44,6 +47,7 @@ type Table struct {
 	byID   map[string]*lease
 	byName map[catalog.ID]*lease
 	queue  queue
+	left   left
 
 	preserving time.Time // since when; zero: it is not
 	exhausted  bool      // it has been for the longest time, and as many are late
@@ -62,7 +66,8 @@ type lease struct {
 	id      string
 	who     catalog.ID
 	ttl     time.Duration
-	renewed atomic.Int64 // nanoseconds since Table.begun, by the monotonic clock
+	since   int64        // when the instance got its first; like all times here nanoseconds since Table.begun
+	renewed atomic.Int64 // by the monotonic clock
 	due     int64        // when Run is to look at it, no later than its end; under mu
 	at      int          // in the queue; under mu
 }
@@ -71,7 +76,7 @@ type lease struct {
 func New(o Options) *Table {
 	return &Table{
 		opts: o, begun: time.Now(),
-		byID: map[string]*lease{}, byName: map[catalog.ID]*lease{}, earlier: make(chan struct{}, 1),
+		byID: map[string]*lease{}, byName: map[catalog.ID]*lease{}, left: left{}, earlier: make(chan struct{}, 1),
 	}
 }
 
@@ -83,10 +88,12 @@ func (t *Table) Grant(who catalog.ID, ttl time.Duration) (id string) {
 	l := &lease{id: rand.Text(), who: who, ttl: ttl}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := t.now()
+	l.since = now
 	if old := t.byName[who]; old != nil {
+		l.since = old.since
 		t.drop(old)
 	}
-	now := t.now()
 	l.renewed.Store(now)
 	l.due = now + int64(ttl)
 	t.byID[l.id], t.byName[who] = l, l
@@ -124,15 +131,18 @@ func (t *Table) Holds(who catalog.ID, id string) (held, this bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	l := t.byName[who]
-	return l != nil, l != nil && l.id == id
+	return l != nil, l != nil && subtle.ConstantTimeCompare([]byte(l.id), []byte(id)) == 1
 }
 
-// Drop ends the lease of an instance, if it has one. Ended is not called.
+// Drop ends the lease of an instance that has said so, if it has one. Ended is not called.
 func (t *Table) Drop(who catalog.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l := t.byName[who]; l != nil {
 		t.drop(l)
+		if now := t.now(); !l.young(now) {
+			t.left.note(now, l.ttl)
+		}
 	}
 }
 
@@ -254,57 +264,4 @@ func (t *Table) over(now int64) (over []*lease) {
 		over = append(over, l)
 	}
 	return over
-}
-
-// judge counts who is late, and begins or ends preserving: then it returns the state. Who
-// stops together renewed last at about the same time: so all of them are late before the
-// first of them is over.
-func (t *Table) judge(now int64) (changed *State) {
-	t.judged, t.late = now, 0
-	for _, l := range t.byID {
-		if now-l.renewed.Load() > int64(l.ttl)*2/3 {
-			t.late++
-		}
-	}
-	many := t.late > t.opts.Few && float64(t.late) > (1-t.opts.Share)*float64(len(t.byID))
-	t.exhausted = many && (t.exhausted || !t.preserving.IsZero() && time.Since(t.preserving) >= t.opts.Longest)
-	preserve := many && !t.exhausted
-	if preserve == !t.preserving.IsZero() {
-		return nil
-	}
-	t.preserving = time.Time{}
-	if preserve {
-		t.preserving = time.Now()
-	}
-	s := t.state()
-	return &s
-}
-
-// queue is leases by when they are due, as container/heap has it.
-type queue []*lease
-
-func (q *queue) Len() int           { return len(*q) }
-func (q *queue) Less(i, j int) bool { return (*q)[i].due < (*q)[j].due }
-
-// Swap implements heap.Interface.
-func (q *queue) Swap(i, j int) {
-	all := *q
-	all[i], all[j] = all[j], all[i]
-	all[i].at, all[j].at = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	l, _ := x.(*lease)
-	l.at = len(*q)
-	*q = append(*q, l)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	l := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return l
 }

@@ -255,33 +255,6 @@ func TestFewLate(t *testing.T) {
 	}
 }
 
-// TestDeregisterStorm has most leave at once, in good order, when some have just stopped.
-func TestDeregisterStorm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := run(t, usual())
-		all := holders(w, 100, rand.New(rand.NewPCG(1, 2)))
-		pass(t, w, all, 2*ttl)
-		var want []string
-		for _, h := range all[:10] {
-			h.stops = true
-			want = append(want, h.who.Instance)
-		}
-		for _, h := range all[10:95] {
-			w.Drop(h.who)
-		}
-		pass(t, w, append(slices.Clone(all[:10]), all[95:]...), 3*ttl)
-		var got []string
-		for id := range w.ended() {
-			got = append(got, id.Instance)
-		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" || len(w.changed()) > 0 {
-			t.Errorf("preserving %v, ended (-want +got):\n%s", w.changed(), diff)
-		}
-	})
-}
-
 func TestRunLeavesNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("", func(t *testing.T) { // a real clock

@@ -3,7 +3,7 @@
 package micro
 
 import (
-	"maps"
+	"slices"
 	"strings"
 
 	"go-micro.dev/v5/registry"
@@ -66,17 +66,26 @@ func valueTo(v *discoverypb.Value) *registry.Value {
 // Text is UTF-8.
 func Text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// Texts is a copy in UTF-8; nil for nothing.
+// Texts is a copy in UTF-8; nil for nothing. Of names that become the same one counts the one
+// that was it before, or else the first by its bytes: so it is always the same.
 func Texts(m map[string]string) map[string]string {
-	out := maps.Clone(m)
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	var odd []string
 	for k, v := range m {
 		if Text(k) != k {
-			delete(out, k)
+			odd = append(odd, k)
+			continue
 		}
-		out[Text(k)] = Text(v)
+		out[k] = Text(v)
 	}
-	if len(out) == 0 {
-		return nil
+	slices.Sort(odd)
+	for _, k := range odd {
+		if _, there := out[Text(k)]; !there {
+			out[Text(k)] = Text(m[k])
+		}
 	}
 	return out
 }

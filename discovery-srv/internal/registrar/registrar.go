@@ -29,18 +29,25 @@ var (
 // Below is the registry below.
 type Below interface {
 	// Put has it know an instance, and tells whether it keeps that when this process is
-	// lost. What it does not take now it is given again.
-	Put(ctx context.Context, id catalog.ID, i *discoverypb.Instance) (kept bool)
+	// lost. What it does not take now it is given again. Other nodes know the lease by its
+	// proof.
+	Put(ctx context.Context, id catalog.ID, i *discoverypb.Instance, proof string) (kept bool)
+
+	// Proof is that of the lease that an instance has at another node; "": it is not known.
+	Proof(id catalog.ID) string
 
 	// Amend has it know another status of an instance that another node has put there.
 	Amend(ctx context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool)
+
+	// Adopt is Put of what another node has amended, and may not have ended amending.
+	Adopt(ctx context.Context, id catalog.ID, i *discoverypb.Instance, proof string)
 
 	// Remove has it forget an instance. That of another node comes back while it has a
 	// lease there.
 	Remove(ctx context.Context, id catalog.ID, i *discoverypb.Instance)
 
-	// Release leaves an instance to another node, which has put it there since.
-	Release(id catalog.ID)
+	// Release leaves an instance to another node, which has put it there since as it is now.
+	Release(id catalog.ID, now *discoverypb.Instance)
 }
 
 // Registrar is the write side of a node. Its methods may be called at once; what they do to
@@ -120,13 +127,13 @@ func (r *Registrar) keep(ctx context.Context, id catalog.ID) (kept bool) {
 	if r.below == nil {
 		return false
 	}
-	return r.below.Put(ctx, id, r.catalog.Get(id))
+	return r.below.Put(ctx, id, r.catalog.Get(id), r.leases.Proof(id))
 }
 
 // Renew keeps leases, and returns those that are not known.
 func (r *Registrar) Renew(ids []string) (unknown []string) { return r.leases.Renew(ids) }
 
-// Deregister removes an instance. With a lease that must be its own, if it has one here.
+// Deregister removes an instance. With a lease that must be its own.
 func (r *Registrar) Deregister(ctx context.Context, id catalog.ID, leaseID, reason string) error {
 	defer r.lock(id)()
 	i := r.catalog.Get(id)
@@ -159,7 +166,11 @@ func (r *Registrar) check(id catalog.ID, i *discoverypb.Instance, leaseID string
 	if i.GetSource() == discoverypb.Source_SOURCE_SEEN {
 		return ErrSeen
 	}
-	if held, this := r.leases.Holds(id, leaseID); held && !this {
+	_, this := r.leases.Holds(id, leaseID)
+	if i.GetSource() == discoverypb.Source_SOURCE_PEER {
+		this = lease.Proves(r.below.Proof(id), leaseID)
+	}
+	if !this {
 		return ErrLease
 	}
 	return nil

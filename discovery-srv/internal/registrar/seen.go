@@ -22,6 +22,9 @@ func (r *Registrar) Seen(ctx context.Context, id catalog.ID, i *discoverypb.Inst
 		r.below.Remove(ctx, id, i)
 		return
 	}
+	if later(old, i) {
+		i = r.insist(ctx, id, old, i)
+	}
 	what := &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "below"}
 	if old == nil {
 		what.Type = discoverypb.Event_TYPE_SEEN
@@ -34,7 +37,32 @@ func (r *Registrar) Seen(ctx context.Context, id catalog.ID, i *discoverypb.Inst
 		}
 	}
 	settle(i)
-	_ = r.put(id, i, what) // a full catalog says so to those who register
+	_ = r.put(id, i, what) // a catalog that is full says so by itself
+}
+
+// later tells whether this node knows a later status of an instance of another node than what
+// stands below: that was written over, or is not told yet.
+func later(known, i *discoverypb.Instance) bool {
+	return known.GetSource() == discoverypb.Source_SOURCE_PEER && i.GetSource() == discoverypb.Source_SOURCE_PEER &&
+		known.GetUpdateTime().AsTime().After(i.GetUpdateTime().AsTime())
+}
+
+// insist has the registry below know the later status, and returns the instance with that.
+func (r *Registrar) insist(ctx context.Context, id catalog.ID, known, i *discoverypb.Instance) *discoverypb.Instance {
+	c := withStatus(i, known)
+	was := proto.CloneOf(i)
+	settle(was)
+	r.below.Amend(ctx, id, was, c)
+	return c
+}
+
+// withStatus is an instance with all that is said of the status of another state of it.
+func withStatus(i, of *discoverypb.Instance) *discoverypb.Instance {
+	c := proto.CloneOf(i)
+	c.InstanceStatus, c.OperatorStatus = of.GetInstanceStatus(), of.GetOperatorStatus()
+	c.StatusReason, c.UpdateTime = of.GetStatusReason(), of.GetUpdateTime()
+	settle(c)
+	return c
 }
 
 // contested is of an instance that has a lease here.
@@ -45,19 +73,20 @@ func (r *Registrar) contested(ctx context.Context, id catalog.ID, own, i *discov
 		if !mine {
 			r.keep(ctx, id) // over what came late
 		}
-	case mine: // another node has written what an operator says
-		c := proto.CloneOf(own)
-		c.OperatorStatus, c.StatusReason, c.UpdateTime = i.GetOperatorStatus(), i.GetStatusReason(), i.GetUpdateTime()
-		settle(c)
-		if r.put(id, c, &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: "operator, at another node"}) == nil {
-			r.keep(ctx, id)
+	case mine: // another node has written what an operator says, or the instance
+		who := "operator"
+		if i.GetInstanceStatus() != own.GetInstanceStatus() {
+			who = "instance"
+		}
+		if r.put(id, withStatus(own, i), &discoverypb.Event{Type: discoverypb.Event_TYPE_STATUS, Reason: who + ", at another node"}) == nil {
+			r.below.Adopt(ctx, id, r.catalog.Get(id), r.leases.Proof(id))
 		}
 	default: // it was registered at another node since
 		r.leases.Drop(id)
-		r.below.Release(id)
 		i = proto.CloneOf(i)
 		settle(i)
-		_ = r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "registered at another node"})
+		r.below.Release(id, i)
+		_ = r.put(id, i, &discoverypb.Event{Type: discoverypb.Event_TYPE_CHANGED, Reason: "registered at another node"}) // likewise
 	}
 }
 
