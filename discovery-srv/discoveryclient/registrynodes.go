@@ -109,9 +109,13 @@ func elsewhere(code codes.Code, reason string) bool {
 // random part.
 type pause time.Duration
 
-func (p *pause) wait(ctx context.Context) {
+func (p *pause) next() time.Duration {
 	*p = min(max(2**p, pause(100*time.Millisecond)), pause(3*time.Second))
-	timer := time.NewTimer(time.Duration(*p)/2 + rand.N(time.Duration(*p)/2)) //nolint:gosec // so that not all come at once
+	return time.Duration(*p)/2 + rand.N(time.Duration(*p)/2) //nolint:gosec // so that not all come at once
+}
+
+func (p *pause) wait(ctx context.Context) {
+	timer := time.NewTimer(p.next())
 	defer timer.Stop()
 	select {
 	case <-timer.C:
