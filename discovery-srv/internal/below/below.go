@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-micro.dev/v5/registry"
@@ -52,7 +53,8 @@ type mine struct {
 	services []*registry.Service
 	next     time.Time // when it is to be put again
 	failures int
-	gone     bool
+
+	gone atomic.Bool // it is put there no more
 }
 
 const (
@@ -108,8 +110,15 @@ func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance) (
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.set(s)
+	if b.hangs() {
+		m.next = time.Now() // Run's turn
+		return false
+	}
 	return b.write(m) == nil && b.opts.Keeps
 }
+
+// hangs tells that whoever waits for the registry now is likely to wait in vain.
+func (b *Below) hangs() bool { return b.opts.Keeps && b.Away() != "" }
 
 // set has a record written next. Those before it are remembered while they may be there,
 // one of each name.
@@ -163,41 +172,6 @@ func (b *Below) write(m *mine) error {
 	return nil
 }
 
-// Amend implements registrar.Below. The node that has the lease renews the record.
-func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool) {
-	owner := b.owner(id)
-	was, err := encode(id.Name, old, owner)
-	if err != nil || owner == "" {
-		return false
-	}
-	is, err := encode(id.Name, i, owner)
-	if err == nil {
-		err = b.opts.Registry.Register(is, registry.RegisterTTL(keep))
-	}
-	if err == nil && is.Name != was.Name {
-		err = b.opts.Registry.Deregister(was)
-	}
-	b.told(err)
-	return err == nil && b.opts.Keeps
-}
-
-func (b *Below) owner(id catalog.ID) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.owners[id]
-}
-
-// note remembers who has put an instance there; nil: nobody.
-func (b *Below) note(id catalog.ID, e *entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e == nil || e.owner == "" || e.owner == b.opts.Owner {
-		delete(b.owners, id)
-		return
-	}
-	b.owners[id] = e.owner
-}
-
 // Remove implements registrar.Below. What it cannot remove now is found again by Run, or
 // runs out.
 func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance) {
@@ -205,6 +179,12 @@ func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance
 	m := b.mine[id]
 	delete(b.mine, id)
 	b.mu.Unlock()
+	if b.hangs() {
+		if m != nil {
+			m.gone.Store(true) // and is found again if it is just being put
+		}
+		return
+	}
 	if m == nil {
 		s, err := encode(id.Name, i, b.opts.Owner)
 		if err == nil {
@@ -215,7 +195,7 @@ func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = true
+	m.gone.Store(true)
 	for _, s := range m.services {
 		b.told(b.opts.Registry.Deregister(s))
 	}
@@ -248,7 +228,7 @@ func (b *Below) renew(ctx context.Context) error {
 			g.Go(func() error {
 				m.mu.Lock()
 				defer m.mu.Unlock()
-				if !m.gone && len(m.services) > 0 {
+				if !m.gone.Load() && len(m.services) > 0 {
 					_ = b.write(m) // told has it
 				}
 				return nil
@@ -282,7 +262,7 @@ func (b *Below) Release(id catalog.ID) {
 	if m != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.gone = true
+		m.gone.Store(true)
 	}
 }
 
@@ -306,7 +286,7 @@ func (b *Below) Close(ctx context.Context) {
 func (b *Below) retire(m *mine) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = true
+	m.gone.Store(true)
 	for _, s := range m.services {
 		_ = b.opts.Registry.Deregister(s) // it goes with this process in any case
 	}
