@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/micro/platform"
 )
 
 // TestRollingRestart: no call fails while each instance is restarted.
@@ -25,23 +27,39 @@ func TestRollingRestart(t *testing.T) {
 // and no others.
 func TestKilled(t *testing.T) {
 	f := assemble(t)
-	var killed time.Time
-	f.load(func() {
-		pass(t, time.Second)
-		f.apps[0].kill()
-		killed = time.Now()
-		pass(t, 3*time.Second)
-		f.apps[0].start()
-		pass(t, time.Second)
-	})
+	killed := f.lose()
 	f.wantNoFailure(killed)
 	if len(f.failed) > callers {
 		t.Errorf("%d calls failed, want no more than those that were under way", len(f.failed))
 	}
 }
 
+// TestKilledIdempotent: of calls that may be made twice none fails.
+func TestKilledIdempotent(t *testing.T) {
+	f := assemble(t)
+	f.options = append(f.options, platform.Idempotent)
+	f.lose()
+	f.wantNoFailure(time.Time{})
+}
+
+// lose kills an instance under load, starts it again, and returns when it was killed.
+func (f *fleet) lose() (killed time.Time) {
+	f.load(func() {
+		pass(f.t, time.Second)
+		f.apps[0].kill()
+		killed = time.Now()
+		pass(f.t, 3*time.Second)
+		f.apps[0].start()
+		pass(f.t, time.Second)
+	})
+	return killed
+}
+
 // TestAway: callers notice neither that discovery is away nor that it comes back empty.
 func TestAway(t *testing.T) {
+	if os.Getenv("AWAY") != "" {
+		t.Parallel()
+	}
 	f := assemble(t)
 	f.load(func() {
 		f.discovery.kill()
