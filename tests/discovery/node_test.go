@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -99,6 +100,9 @@ func (n *node) metric(name string) float64 {
 // memory is the most that the process has had at a time, in bytes.
 func (n *node) memory() int {
 	n.t.Helper()
+	if runtime.GOOS != "linux" {
+		n.t.Skip("no /proc tells of a process's memory")
+	}
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(n.cmd.Process.Pid) + "/status")
 	if err != nil {
 		n.t.Fatal(err)

@@ -47,6 +47,8 @@ type Follower struct {
 	live    bool
 	state   *discoverypb.NodeState
 	failure error
+
+	incomplete error // why the catalog has not all that was told; nil: it has
 }
 
 // New returns a follower of one of some write nodes, host:port, which calls through c.
@@ -123,7 +125,7 @@ func (f *Follower) view() *view.View {
 		Put: func(n catalog.Name, i *discoverypb.Instance) {
 			id := catalog.ID{Name: n, Instance: i.GetId()}
 			if _, err := f.catalog.Put(n, i, f.event(id, i)); err != nil {
-				f.fail(err)
+				f.lacks(err)
 			}
 		},
 		Remove: func(id catalog.ID, r *discoverypb.Removed) {
@@ -184,10 +186,14 @@ func why(err error) string {
 	return "the stream has ended"
 }
 
-func (f *Follower) fail(err error) {
+// lacks notes that the catalog has not all that was told, from now on.
+func (f *Follower) lacks(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.failure = err
+	if f.incomplete == nil {
+		f.log.Error("this node does not have all that its source has", "error", err)
+	}
+	f.incomplete = fmt.Errorf("this node does not have all that its source has: %w", err)
 }
 
 // Age is how long ago the node that is followed was heard of, 0 while it is, and since the
@@ -211,14 +217,17 @@ func (f *Follower) Heard() bool {
 	return !f.heard.IsZero()
 }
 
-// Away is why no node is followed, or "".
+// Away is why no node is followed, or is not as a whole, or "".
 func (f *Follower) Away() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failure == nil {
-		return ""
+	switch {
+	case f.failure != nil:
+		return f.failure.Error()
+	case f.incomplete != nil:
+		return f.incomplete.Error()
 	}
-	return f.failure.Error()
+	return ""
 }
 
 // Warming tells that what is not known may be there all the same.
