@@ -4,6 +4,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -12,6 +13,7 @@ import (
 	"github.com/micro/platform/kv-srv/internal/hot"
 	"github.com/micro/platform/kv-srv/internal/lease"
 	"github.com/micro/platform/kv-srv/internal/store"
+	micropb "github.com/micro/platform/proto/micro"
 	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
@@ -26,7 +28,9 @@ type Handler struct {
 	now    func() time.Time
 	leases *lease.Table
 
-	missing, noRoom *kvpb.BatchGetResponse_Result // those of all batches
+	missing, noRoom *micropb.Error // in all batches
+	kept            int            // bytes of the larger one's result
+	items           sync.Pool      // of *[together]store.Item, all zero
 }
 
 var _ kvpb.KVHandler = (*Handler)(nil)
@@ -34,11 +38,12 @@ var _ kvpb.KVHandler = (*Handler)(nil)
 // New returns a handler of the items in s, which stays the caller's to close. It notes in
 // keys which of them are used.
 func New(s store.Store, keys *hot.Keys, now func() time.Time) *Handler {
+	missing := errorProto(known(store.ErrNotFound))
+	noRoom := errorProto(rpcerr.New(codes.ResourceExhausted,
+		"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again"))
 	return &Handler{
 		store: s, keys: keys, now: now, leases: lease.New(now, maxLeases),
-		missing: refused(known(store.ErrNotFound)),
-		noRoom: refused(rpcerr.New(codes.ResourceExhausted,
-			"kv.response_too_large", "the response would exceed 3 MiB: ask for this key again")),
+		missing: missing, noRoom: noRoom, kept: max(size(missing), size(noRoom)),
 	}
 }
 
@@ -59,7 +64,7 @@ func (h *Handler) Get(ctx context.Context, req *kvpb.GetRequest, rsp *kvpb.GetRe
 	if err != nil {
 		return refusal(ctx, err)
 	}
-	into(rsp, item)
+	rsp.Item = renew(rsp.GetItem(), &item)
 	return nil
 }
 

@@ -27,21 +27,25 @@ func (m *itemMessage) set(i store.Item) *kvpb.Item {
 	return &m.item
 }
 
+// empty returns an item that renew fills without an allocation.
+func (m *itemMessage) empty() *kvpb.Item {
+	m.item.UpdateTime, m.item.ExpireTime = &m.updated, &m.expires
+	return &m.item
+}
+
 func moment(m *timestamppb.Timestamp, t time.Time) *timestamppb.Timestamp {
 	m.Seconds, m.Nanos = t.Unix(), int32(t.Nanosecond()) //nolint:gosec // below 10^9
 	return m
 }
 
-// into fills the item that a response has, which is then its caller's to use again, or gives
-// it one.
-func into(rsp *kvpb.GetResponse, i store.Item) {
-	own := rsp.GetItem()
+// renew fills the item of a response that its caller uses again, or returns a new one.
+func renew(own *kvpb.Item, i *store.Item) *kvpb.Item {
 	if own == nil {
-		rsp.Item = itemProto(i)
-		return
+		return itemProto(*i)
 	}
 	own.Key, own.Value, own.Version, own.Metadata = i.Key, i.Value, i.Version, i.Metadata
 	own.UpdateTime, own.ExpireTime = again(own.GetUpdateTime(), i.Updated), again(own.GetExpireTime(), i.Expires)
+	return own
 }
 
 // again uses the memory of a moment for another one, nil for none.

@@ -114,8 +114,11 @@ func (h *Handler) look(ctx context.Context, l leasing) (answer, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return answer{}, nil
 	}
+	if err != nil {
+		return answer{}, err
+	}
 	fresh := l.stale == 0 || item.Expires.IsZero() || item.Expires.Sub(h.now()) >= l.stale
-	return answer{item: item, done: fresh}, err
+	return answer{item: item, done: fresh}, nil
 }
 
 // take takes the lease, where the store has none here.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -398,4 +399,44 @@ func TestGetAllocates(t *testing.T) {
 	if n > 1 { // the item
 		t.Errorf("%v allocations, want 1", n)
 	}
+}
+
+// away is a store that cannot tell while it is away.
+type away struct {
+	store.Store
+	now atomic.Bool
+}
+
+func (a *away) Get(ctx context.Context, namespace, key string) (store.Item, error) {
+	if a.now.Load() {
+		return store.Item{}, errors.New("away")
+	}
+	return a.Store.Get(ctx, namespace, key)
+}
+
+// TestLeaseOfStoreThatIsAway: who looks for the others, and fails, ends no lease.
+func TestLeaseOfStoreThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &away{Store: memory.Open(memory.Options{})}
+		defer s.Close()
+		h := over(s)
+		if g := get(t.Context(), h, 0); !g.leased {
+			t.Fatalf("got %+v", g)
+		}
+		var f fillers
+		f.ask(t.Context(), h, 1, 0)
+		s.now.Store(true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s.now.Store(false)
+		all, _ := f.take()
+		if len(all) != 1 || rpcerr.Code(all[0].err) != codes.Unavailable {
+			t.Fatalf("got %+v, want unavailable", all)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if g := get(ctx, h, 0); rpcerr.Code(g.err) != codes.DeadlineExceeded {
+			t.Errorf("got %+v, want to wait for who has the lease", g)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type Server struct {
 	cursors  *cursors
 	ids      atomic.Int64   // of connections
 	wrong    rate.Sometimes // for the log: anyone can be wrong
+	batches  sync.Pool      // of *batch
 }
 
 // New returns a server of nobody.

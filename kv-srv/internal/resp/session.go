@@ -35,9 +35,6 @@ type session struct {
 	item   kvpb.Item
 	put    kvpb.PutRequest
 	stored kvpb.PutResponse
-	gets   kvpb.BatchGetRequest
-	puts   kvpb.BatchPutRequest
-	writes []kvpb.BatchPutRequest_Write
 }
 
 // reset makes the session that of a caller who has said nothing.

@@ -1,12 +1,9 @@
 package resp
 
 import (
-	"bytes"
-
 	"google.golang.org/grpc/codes"
 
 	"github.com/micro/platform/internal/rpcerr"
-	kvpb "github.com/micro/platform/proto/micro/kv/v1"
 )
 
 // maxTogether is how many commands of a pipeline become one call.
@@ -60,17 +57,13 @@ func (t *session) refuseAll(n int, err error) bool {
 }
 
 func (t *session) readTogether(args [][]byte) {
-	req, rsp := &t.gets, &kvpb.BatchGetResponse{}
-	req.Namespace, req.Keys = t.namespace, req.GetKeys()[:0]
-	for i := 0; i < len(args); i += 2 {
-		req.Keys = append(req.GetKeys(), string(args[i+1]))
-	}
-	err := t.caller.Call("KV.BatchGet", req, rsp)
-	clear(req.GetKeys())
+	b := t.server.batch()
+	defer t.server.again(b)
+	err := t.caller.Call("KV.BatchGet", b.reading(t.namespace, args), &b.got)
 	if err != nil && t.refuseAll(len(args)/2, err) {
 		return
 	}
-	results := rsp.GetResults()
+	results := b.got.GetResults()
 	for i := 0; i < len(args) && !t.over; i += 2 {
 		switch {
 		case err == nil && results[i/2].GetItem() != nil:
@@ -85,21 +78,10 @@ func (t *session) readTogether(args [][]byte) {
 }
 
 func (t *session) writeTogether(args [][]byte) {
+	b := t.server.batch()
+	defer t.server.again(b)
 	n := len(args) / 3
-	if cap(t.writes) < n {
-		t.writes = make([]kvpb.BatchPutRequest_Write, min(2*n, maxTogether))
-	}
-	req, rsp := &t.puts, &kvpb.BatchPutResponse{}
-	req.Namespace, req.Writes = t.namespace, req.GetWrites()[:0]
-	for i := range n {
-		w := &t.writes[i]
-		w.Key, w.Value = string(args[3*i+1]), bytes.Clone(args[3*i+2]) // the store's from now on
-		req.Writes = append(req.GetWrites(), w)
-	}
-	err := t.caller.Call("KV.BatchPut", req, rsp)
-	for i := range n {
-		t.writes[i].Key, t.writes[i].Value = "", nil
-	}
+	err := t.caller.Call("KV.BatchPut", b.writing(t.namespace, args), &b.stored)
 	if err != nil && t.refuseAll(n, err) {
 		return
 	}
@@ -107,8 +89,8 @@ func (t *session) writeTogether(args [][]byte) {
 		switch {
 		case err != nil:
 			t.set(args[3*i : 3*i+3])
-		case rsp.GetResults()[i].GetError() != nil:
-			t.refuse(each(rsp.GetResults()[i].GetError()))
+		case b.stored.GetResults()[i].GetError() != nil:
+			t.refuse(each(b.stored.GetResults()[i].GetError()))
 		default:
 			t.out.status("OK")
 		}

@@ -9,10 +9,10 @@ import (
 type BatchGetter interface {
 	Store
 
-	// GetAll returns what Get would return for each key, in their order, an item of
-	// version 0 for ErrNotFound. A key may be asked for twice. The items need not be of
-	// one moment.
-	GetAll(ctx context.Context, namespace string, keys []string) ([]Item, error)
+	// GetAll sets each of items, which are zero and as many as the keys, to what Get would
+	// return for its key; for ErrNotFound it leaves the item. A key may be asked for twice.
+	// The items need not be of one moment.
+	GetAll(ctx context.Context, namespace string, keys []string, items []Item) error
 }
 
 // A BatchPutter is a Store that needs less for several writes than a call for each.
@@ -48,19 +48,18 @@ func PutAll(ctx context.Context, s Store, namespace string, writes []Write) ([]W
 }
 
 // GetAll is that of a BatchGetter, and of every other Store.
-func GetAll(ctx context.Context, s Store, namespace string, keys []string) ([]Item, error) {
+func GetAll(ctx context.Context, s Store, namespace string, keys []string, items []Item) error {
 	if b, ok := s.(BatchGetter); ok {
-		return b.GetAll(ctx, namespace, keys)
+		return b.GetAll(ctx, namespace, keys, items)
 	}
-	items := make([]Item, len(keys))
 	for i, key := range keys {
 		item, err := s.Get(ctx, namespace, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
+			return err
 		}
 		if err == nil {
 			items[i] = item
 		}
 	}
-	return items, nil
+	return nil
 }

@@ -59,8 +59,8 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 }
 
 // GetAll implements store.BatchGetter.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
-	return store.GetAll(ctx, s.of(namespace), namespace, keys)
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
+	return store.GetAll(ctx, s.of(namespace), namespace, keys, items)
 }
 
 // Put implements store.Store.

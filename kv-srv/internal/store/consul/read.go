@@ -34,7 +34,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 }
 
 // GetAll implements store.BatchGetter. The items of one transaction are of one moment.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	names := make([]string, len(keys))
 	for i, key := range keys {
 		names[i] = s.keys.item(namespace, key)
@@ -43,23 +43,23 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 	for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(names))), most) {
 		pairs, err := s.read(ctx, part...)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i, pair := range pairs {
 			found[part[i]] = pair
 		}
 	}
-	items, now := make([]store.Item, len(keys)), time.Now()
+	now := time.Now()
 	for i, key := range keys {
 		item, err := whole(found[names[i]], key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if item = living(item, now); item.Version != 0 {
 			items[i] = item
 		}
 	}
-	return items, ctx.Err()
+	return ctx.Err()
 }
 
 // names returns the keys in Consul of the items under a prefix, in their order. Consul has

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,20 +37,19 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 }
 
 // GetAll implements store.BatchGetter. The items of one transaction are of one moment.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
-	items := make([]store.Item, 0, len(keys))
-	for part := range slices.Chunk(keys, most) {
-		some, err := s.some(ctx, namespace, part)
-		if err != nil {
-			return nil, err
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
+	for len(keys) > 0 {
+		n := min(len(keys), most)
+		if err := s.some(ctx, namespace, keys[:n], items); err != nil {
+			return err
 		}
-		items = append(items, some...)
+		keys, items = keys[n:], items[n:]
 	}
-	return items, ctx.Err()
+	return ctx.Err()
 }
 
-// some returns the items under at most so many keys.
-func (s *Store) some(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+// some reads the items under at most so many keys.
+func (s *Store) some(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	ops := make([]clientv3.Op, len(keys))
 	for i, key := range keys {
 		ops[i] = clientv3.OpGet(s.keys.item(namespace, key))
@@ -60,21 +58,21 @@ func (s *Store) some(ctx context.Context, namespace string, keys []string) ([]st
 		return c.Txn(ctx).Then(ops...).Commit()
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	items, now := make([]store.Item, len(keys)), time.Now()
+	now := time.Now()
 	for i, op := range rsp.Responses {
 		for _, kv := range op.GetResponseRange().GetKvs() { // one, or none
 			item, err := decode(keys[i], kv)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if !item.Expired(now) {
 				items[i] = item
 			}
 		}
 	}
-	return items, nil
+	return nil
 }
 
 // List implements store.Store. A page is a snapshot.

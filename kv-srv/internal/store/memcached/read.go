@@ -24,7 +24,7 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 }
 
 // GetAll implements store.BatchGetter. All servers are asked at once.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	places, names := make([]place, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
 		places[i] = placeOf(namespace, key)
@@ -34,9 +34,9 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 		return again(s, func() (map[string]*memcache.Item, error) { return s.client.GetMulti(names) })
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	items, now := make([]store.Item, len(keys)), time.Now()
+	now := time.Now()
 	for i, at := range places {
 		record := found[at.at]
 		if record == nil {
@@ -44,13 +44,13 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 		}
 		e, err := decode(at, record.Value)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if item := e.living(keys[i], now); item.Version != 0 {
 			items[i] = item
 		}
 	}
-	return items, nil
+	return nil
 }
 
 // read returns what is in a place.

@@ -35,20 +35,26 @@ func (s *Store) read(e *entry) *record {
 	return rec
 }
 
-// GetAll implements store.BatchGetter. It looks for all of them together.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+// together is how many entries are looked for at once.
+const together = 16
+
+// GetAll implements store.BatchGetter.
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	entries := make([]*entry, len(keys))
-	s.table.findAll(namespace, keys, entries)
-	items := make([]store.Item, len(keys))
-	for i, e := range entries {
-		if rec := s.read(e); rec != nil {
-			items[i] = rec.item(e.key)
+	for len(keys) > 0 {
+		var entries [together]*entry
+		n := min(len(keys), together)
+		s.table.findAll(namespace, keys[:n], entries[:n])
+		for i, e := range entries[:n] {
+			if rec := s.read(e); rec != nil {
+				items[i] = rec.item(e.key)
+			}
 		}
+		keys, items = keys[n:], items[n:]
 	}
-	return items, nil
+	return nil
 }
 
 // List implements store.Store. A page is a snapshot: writers wait for it.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -112,13 +113,17 @@ func (s *Store) PutAll(ctx context.Context, namespace string, writes []store.Wri
 // warm looks at what writes are about to change: they wait for its memory together, and do
 // not hold the lock meanwhile.
 func (s *Store) warm(namespace string, writes []store.Write) {
-	keys, entries := make([]string, len(writes)), make([]*entry, len(writes))
-	for i, w := range writes {
-		keys[i] = w.Key
-	}
-	s.table.findAll(namespace, keys, entries)
-	for _, e := range entries {
-		s.read(e)
+	var keys [together]string
+	var entries [together]*entry
+	for part := range slices.Chunk(writes, together) {
+		for i := range part {
+			keys[i] = part[i].Key
+		}
+		n := len(part)
+		s.table.findAll(namespace, keys[:n], entries[:n])
+		for _, e := range entries[:n] {
+			s.read(e)
+		}
 	}
 }
 

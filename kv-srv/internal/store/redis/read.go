@@ -29,13 +29,13 @@ func (s *Store) Get(ctx context.Context, namespace, key string) (store.Item, err
 
 // GetAll implements store.BatchGetter. The items are of one moment. In a cluster all keys of
 // a namespace are in one slot.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	if len(keys) == 0 {
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	inner, cancel, err := hurry(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cancel()
 	names := make([]string, len(keys))
@@ -44,22 +44,21 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 	}
 	answers, err := s.client.MGet(inner, names...).Result()
 	if err != nil {
-		return nil, s.meaning(ctx, err)
+		return s.meaning(ctx, err)
 	}
 	if len(answers) != len(keys) {
-		return nil, s.strange(answers)
+		return s.strange(answers)
 	}
-	items := make([]store.Item, len(keys))
 	for i, answer := range answers {
 		record, there := answer.(string)
 		if !there {
 			continue
 		}
 		if items[i], err = decode(keys[i], []byte(record)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return items, nil
+	return nil
 }
 
 // List implements store.Store. What one call of the script finds is of one moment.

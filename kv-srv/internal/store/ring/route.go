@@ -219,8 +219,7 @@ func (s *Store) repair(ctx context.Context, v *view, slot int, namespace, key st
 }
 
 // GetAll implements store.BatchGetter.
-func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]store.Item, error) {
-	items := make([]store.Item, len(keys))
+func (s *Store) GetAll(ctx context.Context, namespace string, keys []string, items []store.Item) error {
 	var far []int
 	for i, key := range keys {
 		item, err := s.get(ctx, placement.Slot(namespace, key), namespace, key)
@@ -230,8 +229,8 @@ func (s *Store) GetAll(ctx context.Context, namespace string, keys []string) ([]
 		case errors.Is(err, errLeft):
 			far = append(far, i)
 		case !errors.Is(err, store.ErrNotFound):
-			return nil, err
+			return err
 		}
 	}
-	return items, s.getFar(ctx, namespace, keys, far, items)
+	return s.getFar(ctx, namespace, keys, far, items)
 }

@@ -353,6 +353,6 @@ func (q quitter) PutAll(ctx context.Context, ns string, writes []store.Write) ([
 // sorter returns items in the order of their keys.
 type sorter struct{ store.Store }
 
-func (s sorter) GetAll(ctx context.Context, ns string, keys []string) ([]store.Item, error) {
-	return store.GetAll(ctx, s.Store, ns, slices.Sorted(slices.Values(keys)))
+func (s sorter) GetAll(ctx context.Context, ns string, keys []string, items []store.Item) error {
+	return store.GetAll(ctx, s.Store, ns, slices.Sorted(slices.Values(keys)), items)
 }

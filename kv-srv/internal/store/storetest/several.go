@@ -26,7 +26,7 @@ func getAllTests() []test {
 		{"GetAll/Canceled", nil, func(k *kv) {
 			ctx, cancel := context.WithCancel(k.Context())
 			cancel()
-			_, err := store.GetAll(ctx, k.store, k.ns, []string{"a"})
+			err := store.GetAll(ctx, k.store, k.ns, []string{"a"}, make([]store.Item, 1))
 			k.wantError("GetAll", err, context.Canceled)
 		}},
 	}
@@ -101,12 +101,9 @@ func putAllRefused(k *kv) {
 
 func (k *kv) getAll(keys ...string) []store.Item {
 	k.Helper()
-	items, err := store.GetAll(k.Context(), k.store, k.ns, keys)
-	if err != nil {
+	items := make([]store.Item, len(keys))
+	if err := store.GetAll(k.Context(), k.store, k.ns, keys, items); err != nil {
 		k.Fatalf("GetAll of %d keys: %v", len(keys), err)
-	}
-	if len(items) != len(keys) {
-		k.Fatalf("GetAll of %d keys: got %d items", len(keys), len(items))
 	}
 	return items
 }
