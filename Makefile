@@ -102,19 +102,25 @@ fuzz: ## Fuzz each target for FUZZTIME (30s).
 		(set -x; go test -C "$$(dirname "$${target%:*}")" -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) .); \
 	done
 
-test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages, clients of Redis, dig, Prometheus; the README as a newcomer runs it; and a ring whose nodes are killed and cut off.
+test-interop: $(CONFORMANCEPB) ## Test against what others built: go-micro v1 to v5, the Connect conformance suite, clients in other languages, clients of Redis, dig, Prometheus; the README as a newcomer runs it; a ring whose nodes are killed and cut off; and discovery that is away for a minute, suspended, or not heard from.
 	INTEROP=1 go test -count=1 -p 1 -timeout 30m ./tests/compat/... ./tests/dns/... ./tests/languages/... ./tests/openapi/... ./tests/pages/... ./tests/readme/... ./tests/resp/...
 	INTEROP=1 go test -C tests/conformance -v -count=1 -timeout 30m .
 	go test -C tests/prometheus -count=1 -timeout 10m .
 	INTEROP=1 go test -v -count=1 -timeout 10m -run '^TestKilled$$' ./tests/ring/
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
-	set -x; INTEROP=1 go test $$race -v -count=1 -timeout 20m ./tests/ring/...
+	set -x; INTEROP=1 go test $$race -v -count=1 -timeout 20m ./tests/ring/... && \
+	INTEROP=1 AWAY=1m go test $$race -v -count=1 -timeout 10m -parallel 4 -run '^($(LONG))$$' ./tests/discovery/
+
+# What takes too long for make test: they run at once, since they wait more than they work.
+LONG := TestAway|TestManyStop|TestSuspended
 
 soak: ROUNDS ?= 100
-soak: ## Kill, stop, add and take away nodes of a ring under load, ROUNDS times (100); SEED=... repeats a run.
+soak: AWAY ?= 10m
+soak: ## Kill, stop, add and take away nodes of a ring under load, ROUNDS times (100); SEED=... repeats a run. Take discovery away for AWAY (10m), under load.
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] || race=; \
 	set -x; INTEROP=1 ROUNDS=$(ROUNDS) go test $$race -v -count=1 -timeout 4h -run '^TestRounds$$' ./tests/ring/ && \
-	SOAK=1 go test $$race -count=1 -timeout 30m ./kv-srv/internal/store/ring
+	SOAK=1 go test $$race -count=1 -timeout 30m ./kv-srv/internal/store/ring && \
+	AWAY=$(AWAY) go test $$race -v -count=1 -timeout 4h -run '^TestAway$$' ./tests/discovery/
 
 test-backends: ## Test every store and registry against real servers, which it installs (on Debian, as root), starts on loopback and removes again.
 	tests/backends/backends install

@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v5/server"
 
 	"github.com/micro/platform/internal/call"
+	rpc "github.com/micro/platform/internal/client"
 	"github.com/micro/platform/internal/grpccodec"
 	"github.com/micro/platform/internal/host"
 )
@@ -69,6 +70,14 @@ func NewRegistry() (registry.Registry, error) {
 	}
 	return h.Registry, nil
 }
+
+// Idempotent is an option of a call, for what may be done twice:
+//
+//	rsp, err := greeter.Hello(ctx, req, platform.Idempotent)
+//
+// A call that no instance has begun is made again anyway. With Idempotent so is one that was
+// cut off, at another instance if there is one, twice at most.
+func Idempotent(o *client.CallOptions) { rpc.Idempotent(o) }
 
 // Call tells a handler of New's service about the RPC that it serves, beside its
 // messages: protocol, headers, the caller's address and certificate. With ReplyHeader

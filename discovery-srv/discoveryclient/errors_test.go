@@ -3,7 +3,6 @@ package discoveryclient_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +12,6 @@ import (
 	"go-micro.dev/v5/client"
 
 	"github.com/micro/platform/discovery-srv/discoveryclient"
-	"github.com/micro/platform/discovery-srv/discoveryserver"
-	"github.com/micro/platform/internal/host/hosttest"
-	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
 // firstOf is the error of what is yielded first.
@@ -90,30 +86,4 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s is (-want +got):\n%s", tt.name, diff)
 		}
 	}
-}
-
-// TestFull fills a node, where an operator has something to say.
-func TestFull(t *testing.T) {
-	env := settings()
-	env["DISCOVERY_SIZE"] = "1MiB"
-	p := hosttest.Run(t, env, discoveryserver.Service())
-	r := of(t, p)
-	ids := 0
-	for full := false; !full; ids++ {
-		_, err := r.rpc.Register(t.Context(), &discoverypb.RegisterRequest{
-			Service: "s", Instance: &discoverypb.Instance{Id: fmt.Sprint(ids), Address: "10.0.0.7:80"},
-		})
-		full = err != nil
-	}
-	d := discoveryclient.New(p.Client)
-	for i := range 10 {
-		_, _, err := d.Drain(t.Context(), "s", fmt.Sprint(i), strings.Repeat("x", 256))
-		if errors.Is(err, discoveryclient.ErrFull) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Errorf("of %d instances ten have found room for a reason", ids)
 }

@@ -133,7 +133,7 @@ func (h *holder) register(ctx context.Context, l *held) error {
 	defer l.mu.Unlock()
 	if err != nil {
 		if !l.once {
-			l.failure = err
+			l.failure = failed(ctx, "register", key(req.GetService(), req.GetInstance().GetId()), err)
 		}
 		return err
 	}
@@ -165,23 +165,39 @@ func (h *holder) hurry() {
 }
 
 // run renews leases until ctx is done, three times within each, and registers what has none.
+// Neither keeps the other waiting: what is refused is tried again beside renewals.
 func (h *holder) run(ctx context.Context) {
-	timer := time.NewTimer(h.interval())
-	defer timer.Stop()
+	var p reach.Pause
+	next := time.Now().Add(h.interval())
+	renew, again := time.NewTimer(time.Until(next)), time.NewTimer(0)
+	defer renew.Stop()
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
+		case <-renew.C:
 			h.renew(ctx)
-		case <-h.wake:
+			next = time.Now().Add(h.interval())
+		case <-h.wake: // maybe by what is to be renewed more often
+			next = earlier(next, time.Now().Add(h.interval()))
+		case <-again.C:
 		}
-		var p reach.Pause
-		for h.registerAll(ctx); h.missing() && p.Wait(ctx); h.registerAll(ctx) {
-			continue
+		renew.Reset(time.Until(next))
+		h.registerAll(ctx)
+		if h.missing() {
+			again.Reset(p.Next())
+		} else {
+			p = reach.Pause{}
 		}
-		timer.Reset(h.interval())
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // interval is a third of the shortest time to live, a tenth more or less.

@@ -75,17 +75,23 @@ func Unary(ctx context.Context, idempotent bool) []client.CallOption {
 	if t, ok := ctx.Deadline(); ok {
 		left = max(time.Until(t), time.Millisecond)
 	}
-	retry := unbegun
-	if idempotent {
-		retry = again
-	}
-	return []client.CallOption{
+	opts := []client.CallOption{
 		client.WithRequestTimeout(left),
 		client.WithConnectionTimeout(left),
 		client.WithRetries(retries),
-		client.WithRetry(retry),
+		client.WithRetry(unbegun),
 		client.WithBackoff(soon),
 	}
+	if idempotent {
+		opts = append(opts, Idempotent)
+	}
+	return opts
+}
+
+// Idempotent is a client.CallOption: the call may be made twice, and is tried again, twice at
+// most, also if it was cut off.
+func Idempotent(o *client.CallOptions) {
+	o.Retries, o.Retry, o.Backoff = retries, again, soon
 }
 
 // unbegun tells whether no instance has begun what was asked for: it could not be reached,

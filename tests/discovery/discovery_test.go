@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/micro/platform"
 )
 
 // TestRollingRestart: no call fails while each instance is restarted.
@@ -25,47 +27,57 @@ func TestRollingRestart(t *testing.T) {
 // and no others.
 func TestKilled(t *testing.T) {
 	f := assemble(t)
-	var killed time.Time
-	f.load(func() {
-		pass(t, time.Second)
-		f.apps[0].kill()
-		killed = time.Now()
-		pass(t, 3*time.Second)
-		f.apps[0].start()
-		pass(t, time.Second)
-	})
+	killed := f.lose()
 	f.wantNoFailure(killed)
 	if len(f.failed) > callers {
 		t.Errorf("%d calls failed, want no more than those that were under way", len(f.failed))
 	}
 }
 
-// TestAway: callers notice neither that discovery is away nor that it comes back empty.
+// TestKilledIdempotent: of calls that may be made twice none fails.
+func TestKilledIdempotent(t *testing.T) {
+	f := assemble(t)
+	f.options = append(f.options, platform.Idempotent)
+	f.lose()
+	f.wantNoFailure(time.Time{})
+}
+
+// lose kills an instance under load, starts it again, and returns when it was killed.
+func (f *fleet) lose() (killed time.Time) {
+	f.load(func() {
+		pass(f.t, time.Second)
+		f.apps[0].kill()
+		killed = time.Now()
+		pass(f.t, 3*time.Second)
+		f.apps[0].start()
+		pass(f.t, time.Second)
+	})
+	return killed
+}
+
+// TestAway: callers notice neither that discovery is away nor that it comes back empty. AWAY
+// says for how long it is, and has the test go on until discovery is believed again.
 func TestAway(t *testing.T) {
+	away, back := 5*time.Second, 5*time.Second
+	if s := os.Getenv("AWAY"); s != "" {
+		t.Parallel()
+		var err error
+		if away, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
+		back = 35 * time.Second
+	}
 	f := assemble(t)
 	f.load(func() {
 		f.discovery.kill()
-		least := f.watch(t, away(t))
+		least := f.watch(t, away)
 		f.discovery.start()
-		least = min(least, f.watch(t, 5*time.Second))
+		least = min(least, f.watch(t, back))
 		if least < 3 {
 			t.Errorf("only %d instances were known at a time", least)
 		}
 	})
 	f.wantNoFailure(time.Time{})
-}
-
-// away is how long discovery is: AWAY says it for more than a glance.
-func away(t *testing.T) time.Duration {
-	t.Helper()
-	if s := os.Getenv("AWAY"); s != "" {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	return 5 * time.Second
 }
 
 // watch returns the smallest number of instances that are known within a while.

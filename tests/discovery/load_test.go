@@ -28,6 +28,7 @@ type fleet struct {
 	apps      []*process
 	registry  *discoveryclient.Registry
 	echo      echopb.EchoService
+	options   []microclient.CallOption
 
 	calls  atomic.Int64
 	mu     sync.Mutex
@@ -80,6 +81,7 @@ func (f *fleet) await(n int) {
 func (f *fleet) load(done func()) {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(f.t.Context())
+	begun := time.Now()
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() { f.call(ctx, fmt.Sprint("caller ", i)) })
@@ -87,9 +89,10 @@ func (f *fleet) load(done func()) {
 	done()
 	cancel()
 	all.Wait()
-	f.t.Logf("%d calls, %d failed", f.calls.Load(), len(f.failed))
-	if f.calls.Load() < callers {
-		f.t.Error("there was no load")
+	rate := float64(f.calls.Load()) / time.Since(begun).Seconds()
+	f.t.Logf("%d calls, %.0f a second, %d failed", f.calls.Load(), rate, len(f.failed))
+	if rate < callers*each/2 {
+		f.t.Error("that was no load")
 	}
 }
 
@@ -97,6 +100,7 @@ func (f *fleet) load(done func()) {
 func (f *fleet) call(ctx context.Context, text string) {
 	tick := time.NewTicker(time.Second / each)
 	defer tick.Stop()
+	options := []microclient.CallOption{microclient.WithRequestTimeout(10 * time.Second)}
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,7 +108,7 @@ func (f *fleet) call(ctx context.Context, text string) {
 		case <-tick.C:
 		}
 		begun := time.Now()
-		rsp, err := f.echo.Call(context.WithoutCancel(ctx), &echopb.CallRequest{Text: text}, microclient.WithRequestTimeout(10*time.Second))
+		rsp, err := f.echo.Call(context.WithoutCancel(ctx), &echopb.CallRequest{Text: text}, append(options, f.options...)...)
 		f.calls.Add(1)
 		if err == nil && rsp.GetText() == text {
 			continue

@@ -32,10 +32,16 @@ func TestMain(m *testing.M) {
 		os.Args = os.Args[:1] // Main has words of its own
 		host.Main(discoveryserver.Service())
 	case "app":
-		if err := app(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		end(app())
+	case "crowd":
+		end(crowd())
+	}
+}
+
+func end(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -54,6 +60,8 @@ func app() error {
 // process is one that can be ended and started again.
 type process struct {
 	t     *testing.T
+	path  string
+	args  []string
 	env   []string
 	log   string
 	cmd   *exec.Cmd
@@ -64,18 +72,24 @@ type process struct {
 func begin(t *testing.T, life string, settings ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	p := &process{t: t, log: filepath.Join(dir, "log")}
+	p := &process{t: t, path: os.Args[0], log: filepath.Join(dir, "log")}
 	p.env = append(os.Environ(), lifeVar+"="+life, "PLATFORM_DATA="+dir)
 	p.env = append(p.env, settings...)
+	p.begin()
+	return p
+}
+
+// begin starts the process until the test ends.
+func (p *process) begin() {
+	p.t.Helper()
 	p.start()
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		p.kill()
-		if t.Failed() {
+		if p.t.Failed() {
 			b, _ := os.ReadFile(p.log)
-			t.Logf("%s %v:\n%s", life, settings, b[max(0, len(b)-4000):])
+			p.t.Logf("%s:\n%s", p.log, b[max(0, len(b)-4000):])
 		}
 	})
-	return p
 }
 
 func (p *process) start() {
@@ -85,7 +99,7 @@ func (p *process) start() {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(os.Args[0])
+	p.cmd = exec.Command(p.path, p.args...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, log, log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -103,12 +117,23 @@ func (p *process) kill() {
 	<-p.ended
 }
 
+// stop has the process do nothing more, as if its machine were suspended.
+func (p *process) stop() { p.signal(syscall.SIGSTOP) }
+
+// resume ends that.
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // leave ends the process as an operator does.
 func (p *process) leave() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
+	p.signal(syscall.SIGTERM)
 	late := time.NewTimer(patient)
 	defer late.Stop()
 	select {

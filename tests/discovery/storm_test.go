@@ -91,22 +91,10 @@ func (s *storm) over() {
 	s.ended = true
 }
 
-// eventually waits for what should come soon.
-func (s *storm) eventually(what string, yes func() bool) {
-	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for begun := time.Now(); !yes(); <-tick.C {
-		if time.Since(begun) > patient {
-			s.t.Fatalf("no %s after %v", what, patient)
-		}
-	}
-}
-
 // until waits for so many registrations.
 func (s *storm) until(n int) {
 	s.t.Helper()
-	s.eventually(fmt.Sprint(n, " registrations"), func() bool {
+	eventually(s.t, fmt.Sprint(n, " registrations"), func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.kept) >= n
@@ -126,7 +114,7 @@ func (s *storm) instances(address string) (ids []string, err error) {
 // await waits until a node has heard of what there is.
 func (s *storm) await(address string) {
 	s.t.Helper()
-	s.eventually("answer of the node that reads", func() bool {
+	eventually(s.t, "answer of the node that reads", func() bool {
 		var node discoveryclient.Node
 		d := discoveryclient.New(client.ByAddress(nil, slog.New(slog.DiscardHandler)), discoveryclient.WithAddress(address))
 		for _, err := range d.Services(s.t.Context(), "", discoveryclient.SaveNode(&node)) {

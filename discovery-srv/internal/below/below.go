@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-micro.dev/v5/registry"
@@ -52,7 +53,8 @@ type mine struct {
 	services []*registry.Service
 	next     time.Time // when it is to be put again
 	failures int
-	gone     bool
+
+	gone atomic.Bool // it is put there no more
 }
 
 const (
@@ -108,8 +110,15 @@ func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance, p
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.set(s)
+	if b.hangs() {
+		m.next = time.Now() // Run's turn
+		return false
+	}
 	return b.write(m) == nil && b.opts.Keeps
 }
+
+// hangs tells that whoever waits for the registry now is likely to wait in vain.
+func (b *Below) hangs() bool { return b.opts.Keeps && b.Away() != "" }
 
 // set has a record written next. Those before it are remembered while they may be there,
 // one of each name.
@@ -170,6 +179,12 @@ func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance
 	m := b.mine[id]
 	delete(b.mine, id)
 	b.mu.Unlock()
+	if b.hangs() {
+		if m != nil {
+			m.gone.Store(true) // and is found again if it is just being put
+		}
+		return
+	}
 	if m == nil {
 		s, err := encode(id.Name, i, peer{owner: b.opts.Owner})
 		if err == nil {
@@ -180,7 +195,7 @@ func (b *Below) Remove(_ context.Context, id catalog.ID, i *discoverypb.Instance
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = true
+	m.gone.Store(true)
 	for _, s := range m.services {
 		b.told(b.opts.Registry.Deregister(s))
 	}
@@ -213,7 +228,7 @@ func (b *Below) renew(ctx context.Context) error {
 			g.Go(func() error {
 				m.mu.Lock()
 				defer m.mu.Unlock()
-				if !m.gone && len(m.services) > 0 {
+				if !m.gone.Load() && len(m.services) > 0 {
 					_ = b.write(m) // told has it
 				}
 				return nil
@@ -258,7 +273,7 @@ func (b *Below) Close(ctx context.Context) {
 func (b *Below) retire(m *mine) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = true
+	m.gone.Store(true)
 	for _, s := range m.services {
 		_ = b.opts.Registry.Deregister(s) // it goes with this process in any case
 	}

@@ -49,6 +49,10 @@ func (b *Below) Adopt(ctx context.Context, id catalog.ID, i *discoverypb.Instanc
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.set(s)
+	if b.hangs() {
+		m.next = time.Now() // Run's turn
+		return
+	}
 	err = b.opts.Registry.Register(s, registry.RegisterTTL(keep))
 	b.told(err)
 	m.next = time.Now().Add(renew)
@@ -89,7 +93,7 @@ func (b *Below) Release(id catalog.ID, now *discoverypb.Instance) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = true
+	m.gone.Store(true)
 	for _, s := range m.services {
 		if !b.opts.Keeps || s.Name != name(id.Name, now.GetStatus()) {
 			b.told(b.opts.Registry.Deregister(s))

@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,6 +171,22 @@ func TestFull(t *testing.T) {
 	put(t, c, shop, "0", "2") // no larger
 	if got := c.Stats().Bytes; got != full.Bytes {
 		t.Errorf("another version: %d bytes, want %d as before", got, full.Bytes)
+	}
+	for i := range n {
+		drained := instance(fmt.Sprint(i), "2")
+		drained.Status, drained.InstanceStatus, drained.OperatorStatus = discoverypb.Status_STATUS_DRAINING, discoverypb.Status_STATUS_UP, discoverypb.Status_STATUS_DRAINING
+		drained.StatusReason, drained.UpdateTime = strings.Repeat("r", 256), timestamppb.New(begin.Add(time.Hour+999_999_999))
+		if _, err := c.Put(shop, drained, event(discoverypb.Event_TYPE_STATUS)); err != nil {
+			t.Errorf("another status: %v, want that there is always room for it", err)
+		}
+	}
+	if got := c.Stats().Bytes; got != full.Bytes {
+		t.Errorf("other statuses: %d bytes, want %d as before", got, full.Bytes)
+	}
+	long := instance("0", "2")
+	long.StatusReason = strings.Repeat("r", most)
+	if _, err := c.Put(shop, long, event(discoverypb.Event_TYPE_STATUS)); !errors.Is(err, catalog.ErrFull) {
+		t.Errorf("a status with a reason that is longer than any: got %v, want ErrFull", err)
 	}
 	for i := range n {
 		remove(t, c, shop, fmt.Sprint(i))

@@ -211,5 +211,16 @@ func same(a, b *discoverypb.Instance) bool {
 // timeline.
 const overhead = 1 << 10
 
-// size counts an instance. What it shares with others counts again.
-func size(i *discoverypb.Instance) int64 { return int64(proto.Size(i)) + overhead }
+// maxReason is how long the reason of a status may be that does not count.
+const maxReason = 256
+
+// size counts an instance. What it shares with others counts again. Its status does not, so
+// that this can be said of an instance when the catalog is full, too.
+func size(i *discoverypb.Instance) int64 {
+	reason := i.GetStatusReason()
+	status := &discoverypb.Instance{
+		Status: i.GetStatus(), InstanceStatus: i.GetInstanceStatus(), OperatorStatus: i.GetOperatorStatus(),
+		StatusReason: reason[:min(len(reason), maxReason)], UpdateTime: i.GetUpdateTime(), Index: i.GetIndex(),
+	}
+	return int64(proto.Size(i)-proto.Size(status)) + overhead
+}

@@ -34,6 +34,8 @@ type Follower struct {
 	live    bool
 	state   *discoverypb.NodeState
 	failure error
+
+	incomplete error // why the catalog has not all that was told; nil: it has
 }
 
 // New returns a follower of one of some write nodes, host:port, which calls through c.
@@ -80,7 +82,9 @@ func (f *Follower) view() *view.View {
 	return &view.View{
 		Put: func(n catalog.Name, i *discoverypb.Instance) {
 			id := catalog.ID{Name: n, Instance: i.GetId()}
-			_, _ = f.catalog.Put(n, i, f.event(id, i)) // a catalog that is full says so by itself
+			if _, err := f.catalog.Put(n, i, f.event(id, i)); err != nil {
+				f.lacks(err)
+			}
 		},
 		Remove: func(id catalog.ID, r *discoverypb.Removed) {
 			f.catalog.Remove(id, &discoverypb.Event{Type: r.GetType(), Reason: r.GetReason()})
@@ -137,6 +141,13 @@ func why(err error) string {
 	return "the stream has ended"
 }
 
+// lacks notes that the catalog has not all that was told, from now on.
+func (f *Follower) lacks(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.incomplete = fmt.Errorf("this node does not have all that its source has: %w", err)
+}
+
 // Age is how long ago the node that is followed was heard of, 0 while it is, and since the
 // follower began where none ever was.
 func (f *Follower) Age() time.Duration {
@@ -158,14 +169,17 @@ func (f *Follower) Heard() bool {
 	return !f.heard.IsZero()
 }
 
-// Away is why no node is followed, or "".
+// Away is why no node is followed, or is not as a whole, or "".
 func (f *Follower) Away() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failure == nil {
-		return ""
+	switch {
+	case f.failure != nil:
+		return f.failure.Error()
+	case f.incomplete != nil:
+		return f.incomplete.Error()
 	}
-	return f.failure.Error()
+	return ""
 }
 
 // Warming tells that what is not known may be there all the same.

@@ -9,7 +9,7 @@ func (t *Table) judge(now int64) (changed *State) {
 	t.judged, t.late = now, 0
 	young := 0
 	for _, l := range t.byID {
-		if now-l.renewed.Load() > int64(l.ttl)*2/3 {
+		if l.late(now) {
 			t.late++
 		}
 		if l.young(now) {
@@ -24,8 +24,11 @@ func (t *Table) judge(now int64) (changed *State) {
 		return nil
 	}
 	t.preserving = time.Time{}
-	if preserve {
+	switch {
+	case preserve:
 		t.preserving = time.Now()
+	case !t.exhausted:
+		t.forgive(now)
 	}
 	s := t.state()
 	return &s

@@ -72,6 +72,11 @@ type lease struct {
 	at      int          // in the queue; under mu
 }
 
+func (l *lease) end() int64 { return l.renewed.Load() + int64(l.ttl) }
+
+// late tells that it was not renewed for two thirds of its time.
+func (l *lease) late(now int64) bool { return now-l.renewed.Load() > int64(l.ttl)*2/3 }
+
 // New returns a table without leases. Run ends them.
 func New(o Options) *Table {
 	return &Table{
@@ -219,6 +224,11 @@ func (t *Table) pass() (ended []catalog.ID, changed *State, next time.Duration) 
 			heap.Push(&t.queue, l)
 			continue
 		}
+		if end := l.end(); end > now { // it was excused meanwhile
+			l.due = end
+			heap.Push(&t.queue, l)
+			continue
+		}
 		delete(t.byID, l.id)
 		delete(t.byName, l.who)
 		ended = append(ended, l.who)
@@ -230,32 +240,11 @@ func (t *Table) pass() (ended []catalog.ID, changed *State, next time.Duration) 
 	return ended, changed, min(time.Duration(max(t.queue[0].due-now, 0)), pause)
 }
 
-// absence is how long Run may not have looked before it is not the instances that were away,
-// but this process: it was stopped, or its machine was.
-const absence = 3 * pause
-
-// attend says that the time until now was not one of absence.
-func (t *Table) attend() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.looked = t.now()
-}
-
-// excuse gives all leases their whole time after such an absence.
-func (t *Table) excuse(now int64) {
-	if away := now - t.looked; t.looked > 0 && away > int64(absence) {
-		for _, l := range t.byID {
-			l.renewed.Store(now)
-		}
-	}
-	t.looked = now
-}
-
 // over takes out of the queue what has not been renewed in time.
 func (t *Table) over(now int64) (over []*lease) {
 	for len(t.queue) > 0 && t.queue[0].due <= now {
 		l := t.queue[0]
-		if end := l.renewed.Load() + int64(l.ttl); end > now {
+		if end := l.end(); end > now {
 			l.due = end
 			heap.Fix(&t.queue, 0)
 			continue

@@ -75,9 +75,33 @@ func TestSomeComeBack(t *testing.T) {
 		for _, h := range stopped[:10] {
 			h.stops = false
 		}
-		pass(t, w, all, 3*time.Second)
-		if len(w.ended()) != 10 || !w.State().Preserving.IsZero() {
+		pass(t, w, all, 2*time.Second)
+		if len(w.changed()) != 2 || !w.State().Preserving.IsZero() {
+			t.Fatalf("when some have renewed: %+v, want no more preserving", w.changed())
+		}
+		pass(t, w, all, ttl-4*time.Second)
+		if len(w.ended()) > 0 || len(w.changed()) != 2 {
+			t.Errorf("%d have ended, preserving %+v, want none within another time to live", len(w.ended()), w.changed())
+		}
+		pass(t, w, all, 4*time.Second)
+		if len(w.ended()) != 10 || len(w.changed()) != 2 {
 			t.Errorf("%d have ended, preserving %+v, want the 10 that are away", len(w.ended()), w.changed())
+		}
+	})
+}
+
+// TestComeBackOneByOne: who is among the last to come back has lost nothing.
+func TestComeBackOneByOne(t *testing.T) {
+	crowd(t, 20, func(t *testing.T, w *table, all, stopped []*holder) {
+		pass(t, w, all, 10*time.Minute)
+		preserves(t, w, stopped)
+		for _, h := range stopped {
+			h.stops = false
+			pass(t, w, all, time.Second)
+		}
+		pass(t, w, all, 20*time.Minute)
+		if len(w.ended()) > 0 || len(w.changed()) != 2 {
+			t.Errorf("%d have ended, preserving %+v, want none, and that it has begun and ended once", len(w.ended()), w.changed())
 		}
 	})
 }
@@ -136,7 +160,7 @@ func TestNewOnesArePreserved(t *testing.T) {
 		for _, h := range stopped {
 			w.Drop(h.who)
 		}
-		pass(t, w, all, 3*time.Second)
+		pass(t, w, all, ttl+3*time.Second)
 		if got := w.State(); len(w.ended()) != 5 || !got.Preserving.IsZero() || got.Leases != 50 {
 			t.Errorf("when those are gone for which they were preserved: %d have ended, want 5: %+v", len(w.ended()), got)
 		}

@@ -71,14 +71,21 @@ type Pause struct {
 	ended time.Time // the one before
 }
 
-// Wait returns false if ctx ends before the pause does.
-func (p *Pause) Wait(ctx context.Context) bool {
-	if p.next == 0 || time.Since(p.ended) > Longest {
+// Next begins the next pause, and returns how long it is.
+func (p *Pause) Next() time.Duration {
+	now := time.Now()
+	if p.next == 0 || now.Sub(p.ended) > Longest {
 		p.next = Shortest
 	}
-	timer := time.NewTimer(p.next/2 + rand.N(p.next/2)) //nolint:gosec // nothing to guess
+	d := p.next/2 + rand.N(p.next/2) //nolint:gosec // nothing to guess
+	p.next, p.ended = min(2*p.next, Longest), now.Add(d)
+	return d
+}
+
+// Wait returns false if ctx ends before the next pause does.
+func (p *Pause) Wait(ctx context.Context) bool {
+	timer := time.NewTimer(p.Next())
 	defer timer.Stop()
-	p.next = min(2*p.next, Longest)
 	select {
 	case <-ctx.Done():
 		return false
