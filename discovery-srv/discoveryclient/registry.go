@@ -104,6 +104,9 @@ func (r *Registry) Register(s *registry.Service, opts ...registry.RegisterOption
 	if err := record.Check(s); err != nil {
 		return err
 	}
+	if !isName(s.Name) {
+		return &record.Error{Why: fmt.Sprintf("the name has %d bytes, want 1 to %d", len(s.Name), maxName)}
+	}
 	var errs []error
 	for _, n := range s.Nodes {
 		errs = append(errs, r.holder.hold(s, n, o.TTL))
@@ -189,11 +192,12 @@ func (r *Registry) Options() registry.Options { return registry.Options{Addrs: r
 
 func (r *Registry) String() string { return "discovery" }
 
+const maxName = 200 // bytes, says discovery.proto
+
 // isName tells whether a service may have a name. Nodes refuse to follow another one, and all
 // that is asked for with it.
 func isName(s string) bool {
-	const most = 200 // bytes, says discovery.proto
-	return len(s) <= most && record.Name("name", s) == nil
+	return len(s) <= maxName && record.Name("name", s) == nil
 }
 
 // withPort completes an address.

@@ -1,6 +1,7 @@
 package discoveryclient_test
 
 import (
+	"strings"
 	"testing"
 
 	"go-micro.dev/v5/registry"
@@ -39,6 +40,16 @@ func connections() (all []goleak.Option) {
 		all = append(all, goleak.IgnoreAnyFunction("net/http.(*persistConn)."+f))
 	}
 	return all
+}
+
+// TestRegisterLong: what no node would take is not kept for when there is one.
+func TestRegisterLong(t *testing.T) {
+	r := discoveryclient.NewRegistry("127.0.0.1:1")
+	defer r.Close()
+	err := r.Register(&registry.Service{Name: strings.Repeat("n", 201), Nodes: []*registry.Node{{Id: "a", Address: "127.0.0.1:2"}}})
+	if err == nil || !strings.Contains(err.Error(), "201 bytes") {
+		t.Errorf("got error %v", err)
+	}
 }
 
 func TestRegistry(t *testing.T) { suite(t, "memory:") }

@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	for value, want := range map[string]string{
 		"0.0.0.0:0": "DISCOVERY_DNS: other machines can reach 0.0.0.0:0, and this protocol is neither encrypted nor authenticated",
 		"nowhere":   `DISCOVERY_DNS: "nowhere" is no address`,
-		at:          "listen udp " + at + ": bind: address already in use: does it run already? Else set DISCOVERY_DNS to another",
+		at:          " " + at + ": bind: address already in use: does it run already? Else set DISCOVERY_DNS to another",
 	} {
 		if _, err := start(t, "DISCOVERY_DNS", value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v", value, err)
