@@ -138,10 +138,15 @@ func eventOf(p *ringpb.FeedResponse_Event) store.Event {
 }
 
 // feedFrom emits the changes that another node decides.
-func (s *Store) feedFrom(ctx context.Context, p *peer, v *view, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
+func (s *Store) feedFrom(ctx context.Context, v *view, place int, namespace string, from uint64, want <-chan uint64, emit func([]store.Event, uint64) error) error {
+	name := v.members[place].name
+	p := s.peer(name)
+	if p == nil {
+		return errUnsent
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := p.conn.NewStream(s.prove(ctx, p.name), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
+	stream, err := p.conn.NewStream(s.prove(ctx, name), &grpc.StreamDesc{StreamName: "Feed", ServerStreams: true}, "/micro.ring.v1.Ring/Feed")
 	if err != nil {
 		return errUnsent
 	}

@@ -120,11 +120,7 @@ func (h *hub) feed(ctx context.Context, v *view, place int, from uint64, want <-
 		}
 		return h.s.feedHere(ctx, v, h.namespace, from, want, emit)
 	}
-	p := h.s.peer(v.members[place].name)
-	if p == nil {
-		return errUnsent
-	}
-	return h.s.feedFrom(ctx, p, v, h.namespace, from, want, emit)
+	return h.s.feedFrom(ctx, v, place, h.namespace, from, want, emit)
 }
 
 // advance adds to the hub what is complete, and asks who is behind to catch up with what
