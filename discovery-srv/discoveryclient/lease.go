@@ -2,7 +2,6 @@ package discoveryclient
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	"go-micro.dev/v5/registry"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/micro/platform/discovery-srv/internal/reach"
@@ -30,20 +28,6 @@ type holder struct {
 }
 
 type heldID struct{ service, node string }
-
-// held is an instance that is registered, or is to be.
-type held struct {
-	turn sync.Mutex // held while discovery is told
-
-	mu       sync.Mutex
-	request  *discoverypb.RegisterRequest
-	status   discoverypb.Status // that it has said last
-	reason   string
-	lease    string // "": there is none
-	failure  error  // why it was never registered; nil: it was, or was not tried
-	once     bool   // it was
-	released bool
-}
 
 const (
 	usualTTL = 30 * time.Second
@@ -109,17 +93,6 @@ func (h *holder) add(id heldID, req *discoverypb.RegisterRequest) *held {
 	return h.held[id]
 }
 
-// set says what is to be registered, and returns false where that is.
-func (l *held) set(req *discoverypb.RegisterRequest) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lease != "" && proto.Equal(l.request, req) {
-		return false
-	}
-	l.request, l.lease = req, ""
-	return true
-}
-
 // register tells discovery what is to be registered.
 func (h *holder) register(ctx context.Context, l *held) error {
 	l.turn.Lock()
@@ -142,18 +115,6 @@ func (h *holder) register(ctx context.Context, l *held) error {
 		l.lease = rsp.GetLeaseId()
 	}
 	return nil
-}
-
-// due returns what is to be registered, and with its status; nil: nothing is.
-func (l *held) due() (asked, req *discoverypb.RegisterRequest) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.released || l.lease != "" {
-		return nil, nil
-	}
-	req = proto.CloneOf(l.request)
-	req.Instance.InstanceStatus, req.Instance.StatusReason = l.status, l.reason
-	return l.request, req
 }
 
 // hurry has run look at once.
@@ -274,14 +235,6 @@ func (h *holder) renewSome(ctx context.Context, ids []string) (unknown []string,
 	return rsp.GetUnknownLeaseIds(), err
 }
 
-func (l *held) lose(lease string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lease == lease {
-		l.lease = ""
-	}
-}
-
 // release deregisters a node.
 func (h *holder) release(s *registry.Service, n *registry.Node) {
 	id := heldID{s.Name, n.Id}
@@ -308,50 +261,4 @@ func (h *holder) release(s *registry.Service, n *registry.Node) {
 	} else if code(err) != codes.NotFound {
 		h.registry.nodes.log.Info("an instance stays registered until its lease ends", "service", s.Name, "instance", n.Id, "error", rpc.Error(err).Message)
 	}
-}
-
-// setStatus says the status of what is registered under a name.
-func (h *holder) setStatus(ctx context.Context, name string, s discoverypb.Status, reason string) error {
-	h.mu.Lock()
-	some := map[string]*held{}
-	for id, l := range h.held {
-		if id.service == name {
-			some[id.node] = l
-		}
-	}
-	h.mu.Unlock()
-	var errs []error
-	for node, l := range some {
-		l.mu.Lock()
-		l.status, l.reason = s, reason
-		lease := l.lease
-		l.mu.Unlock()
-		if lease == "" { // it is registered with this status, if ever
-			continue
-		}
-		_, err := ask(ctx, h.registry.nodes, twice, h.registry.nodes.registry.SetStatus, &discoverypb.SetStatusRequest{
-			Namespace: h.registry.namespace, Service: name, InstanceId: node, Status: s, LeaseId: lease, Reason: reason,
-		})
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// ready says why what is to be registered under a name never was.
-func (h *holder) ready(name string) error {
-	h.mu.Lock()
-	var some []*held
-	for id, l := range h.held {
-		if id.service == name {
-			some = append(some, l)
-		}
-	}
-	h.mu.Unlock()
-	var errs []error
-	for _, l := range some {
-		l.mu.Lock()
-		errs = append(errs, l.failure)
-		l.mu.Unlock()
-	}
-	return errors.Join(errs...)
 }
