@@ -25,16 +25,14 @@ func silent(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestSilentNode: a call that a node does not answer takes all its time, and the next one
-// goes elsewhere.
+// TestSilentNode: a call that a node does not answer fails, and the next one goes elsewhere.
 func TestSilentNode(t *testing.T) {
 	p := begin(t)
 	of(t, p).up("s", "a")
 	d := discoveryclient.New(client.NewClient(), discoveryclient.WithAddress(silent(t), p.Address(discoveryclient.Service)))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	// The call at the node may end just before ctx does, which leaves a moment for another.
-	if got, err := d.GetService(ctx, "s"); err == nil && ids(got) != "a" {
+	if got, err := d.GetService(ctx, "s"); err == nil {
 		t.Errorf("got %q of a node that is silent", ids(got))
 	}
 	if got, err := d.GetService(t.Context(), "s"); err != nil || ids(got) != "a" {

@@ -126,7 +126,10 @@ func (t *tries) more(ctx context.Context, at uint32, err error) bool {
 		t.nodes.leave(at)
 		t.refused++
 		return t.refused < t.nodes.readers() && ctx.Err() == nil
-	case e.Code == codes.Unavailable, e.Code == codes.DeadlineExceeded:
+	case e.Code == codes.DeadlineExceeded:
+		t.nodes.failed(at, err)
+		return false // what is left of the time, if anything, is no time to answer in: the next node would be left for it, too
+	case e.Code == codes.Unavailable:
 		t.nodes.failed(at, err)
 		t.away++
 		round := max(1, len(t.nodes.addresses))
