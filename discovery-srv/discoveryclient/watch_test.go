@@ -18,6 +18,7 @@ import (
 
 	"github.com/micro/platform/discovery-srv/discoveryclient"
 	"github.com/micro/platform/discovery-srv/discoveryserver"
+	"github.com/micro/platform/discovery-srv/internal/reach"
 	"github.com/micro/platform/internal/host"
 	"github.com/micro/platform/internal/host/hosttest"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
@@ -151,7 +152,8 @@ func TestWatchThroughRestarts(t *testing.T) {
 		r.up("s", "b", at("2", ""))
 		w.want("updated default/s b 1 up -> 2 up")
 	})
-	during("one that warms for a moment", writeNode(300*time.Millisecond), func(r processes) {
+	// For longer than the watch may wait before it tries again.
+	during("one that warms for a moment", writeNode(2*reach.Longest), func(r processes) {
 		w.want("added default/s seen up", "synced warming=true")
 		r.up("s", "b", at("2", ""))
 		w.want(

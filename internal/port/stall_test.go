@@ -203,6 +203,9 @@ func TestStalledAnswers(t *testing.T) {
 		return st
 	}
 	st := ask()
+	if _, err := st.Header(); err != nil { // which comes with what fits of the answer
+		t.Fatal(err)
+	}
 	receive(t, time.After(2*c.WriteTimeout), "the answer to be late")
 	if err := st.RecvMsg(new(echopb.CallResponse)); err != nil {
 		t.Errorf("the answer: %v", err)
