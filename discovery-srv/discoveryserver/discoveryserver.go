@@ -55,6 +55,7 @@ func start(ctx context.Context, h *host.Host) error {
 		return err
 	}
 	known := catalog.New(catalog.Options{MaxBytes: conf.size, Full: func(id catalog.ID) { tellFull(h, id) }})
+	h.Note("catalog", func() string { return noteFull(known.Stats()) })
 	d := handler.Config{Catalog: known, WriteOnly: conf.role == "write"}
 	answers := dns.Config{Folded: known.Folded, Shuffle: mathrand.Shuffle}
 	if conf.role == "read" {
@@ -152,6 +153,15 @@ func tell(h *host.Host, s lease.State) {
 // tellFull logs that there is no room for an instance, maybe for no more than its change.
 func tellFull(h *host.Host, id catalog.ID) {
 	h.Log.Warn("an instance finds no room", "setting", sizeVar, "namespace", id.Namespace, "service", id.Service, "instance", id.Instance)
+}
+
+// noteFull is what /readyz says of instances that found no room, for a minute after each: who
+// is refused, and what is seen below, comes again within that.
+func noteFull(s catalog.Stats) string {
+	if s.FullAt.IsZero() || time.Since(s.FullAt) > time.Minute {
+		return ""
+	}
+	return fmt.Sprintf("not all that was told finds room in %s: not at %s", sizeVar, s.FullAt.UTC().Format(time.RFC3339))
 }
 
 // note is what /readyz says beside that the service is ready.

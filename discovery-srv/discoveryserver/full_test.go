@@ -2,7 +2,9 @@ package discoveryserver_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -50,4 +52,45 @@ func TestSmallReadNode(t *testing.T) {
 	if got := away(); !strings.Contains(got, "does not have all") {
 		t.Errorf("when more was told: got %q", got)
 	}
+}
+
+// TestFullIsReady: a node that has no room for more answers for what it has, and /readyz says
+// that there is more.
+func TestFullIsReady(t *testing.T) {
+	p := hosttest.Run(t, map[string]string{"DISCOVERY_REGISTRY": "memory:", "DISCOVERY_SIZE": "1MiB"}, discoveryserver.Service())
+	c := discoverypb.NewRegistryService("discovery-srv", client.Protobuf(p.Client))
+	var err error
+	for i := 0; err == nil && i < 5000; i++ {
+		if i == 100 && strings.Contains(readyz(t, p), "DISCOVERY_SIZE") {
+			t.Error("it is called full while there is room")
+		}
+		_, err = c.Register(t.Context(), &discoverypb.RegisterRequest{
+			Service: "crowd", Instance: &discoverypb.Instance{Id: fmt.Sprint(i), Address: "10.0.0.7:80"},
+		})
+	}
+	if got := client.Error(err); got == nil || got.Reason != "discovery.full" {
+		t.Fatalf("got %v, want discovery.full", err)
+	}
+	if got := readyz(t, p); !strings.Contains(got, "not all that was told finds room in DISCOVERY_SIZE") {
+		t.Errorf("/readyz says %s", got)
+	}
+}
+
+// readyz is what the node says of itself. It is ready.
+func readyz(t *testing.T, p *hosttest.Platform) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.Address("discovery-srv")+"/readyz", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rsp.Body.Close()
+	body, err := io.ReadAll(rsp.Body)
+	if err != nil || rsp.StatusCode != http.StatusOK {
+		t.Fatalf("/readyz: %s, %v", rsp.Status, err)
+	}
+	return string(body)
 }

@@ -53,6 +53,7 @@ type Catalog struct {
 	bytes     int64
 	instances int
 	full      uint64    // what found no room
+	fullAt    time.Time // when that was last
 	toldFull  time.Time // when Full was told of it last
 
 	watches  scopes
@@ -245,14 +246,18 @@ func (c *Catalog) Known(id ID) (last discoverypb.Event_Type) {
 type Stats struct {
 	Services, Instances, Watches int
 
-	Bytes int64
-	Index uint64
-	Full  uint64 // instances that found no room, as often as they did
+	Bytes  int64
+	Index  uint64
+	Full   uint64    // instances that found no room, as often as they did
+	FullAt time.Time // when one did last; zero: none ever did
 }
 
 // Stats returns the current figures.
 func (c *Catalog) Stats() Stats {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return Stats{Services: c.names.Len(), Instances: c.instances, Watches: c.watching, Bytes: c.bytes, Index: c.index, Full: c.full}
+	return Stats{
+		Services: c.names.Len(), Instances: c.instances, Watches: c.watching,
+		Bytes: c.bytes, Index: c.index, Full: c.full, FullAt: c.fullAt,
+	}
 }

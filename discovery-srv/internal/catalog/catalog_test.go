@@ -265,7 +265,7 @@ func TestFullIsTold(t *testing.T) {
 	if diff := cmp.Diff([]string{"cart 0 at 0s", "cart 120 at 1m0s", "cart 240 at 2m0s"}, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
-	if got := c.Stats(); got.Full != 241 || got.Instances != 1 {
+	if got := c.Stats(); got.Full != 241 || !got.FullAt.Equal(begin.Add(2*time.Minute)) || got.Instances != 1 {
 		t.Errorf("got %+v, want 241 that found no room", got)
 	}
 }

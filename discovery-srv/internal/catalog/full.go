@@ -17,6 +17,7 @@ func (c *Catalog) refused(id ID) {
 	now := c.opts.Now()
 	c.mu.Lock()
 	c.full++
+	c.fullAt = now
 	tell := c.opts.Full != nil && (c.toldFull.IsZero() || now.Sub(c.toldFull) >= fullAgain)
 	if tell {
 		c.toldFull = now
