@@ -36,13 +36,15 @@ var (
 type cut struct {
 	registry.Registry
 
-	off atomic.Bool
+	off     atomic.Bool
+	refused atomic.Int64 // registrations meanwhile
 }
 
 var errCut = errors.New("it is cut off")
 
 func (c *cut) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	if c.off.Load() {
+		c.refused.Add(1)
 		return errCut
 	}
 	return c.Registry.Register(s, opts...)

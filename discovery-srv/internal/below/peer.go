@@ -16,11 +16,12 @@ type peer struct {
 	proof string // of the lease there
 }
 
-// Amend implements registrar.Below. The node that has the lease renews the record.
+// Amend implements registrar.Below. The node that has the lease renews the record. What is not
+// told now is found to be missing by the next look.
 func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool) {
 	p := b.peer(id)
 	was, err := encode(id.Name, old, p)
-	if err != nil || p.owner == "" {
+	if err != nil || p.owner == "" || b.hangs() {
 		return false
 	}
 	is, err := encode(id.Name, i, p)

@@ -30,6 +30,15 @@ func TestAmended(t *testing.T) {
 	if got := b.Proof(one); got != "proof" {
 		t.Errorf("then the proof is %q", got)
 	}
+
+	c.off.Store(true)
+	eventually(t, "away", func() bool { return a.Away() != "" && b.Away() != "" })
+	if b.Amend(t.Context(), one, is, was) {
+		t.Error("kept, while the registry is away")
+	}
+	if n := c.refused.Load(); n > 0 {
+		t.Errorf("who sets a status waits for a registry that is away, %d times", n)
+	}
 }
 
 // TestReleased: what stood there of an instance that is another node's now is not left
