@@ -137,6 +137,7 @@ func TestFilters(t *testing.T) {
 		"a b c": nil,
 		"a b":   {discoveryclient.WithZones("west", "north")},
 		"b c":   {discoveryclient.WithVersions("2")},
+		"a c":   {discoveryclient.WithInstances("c", "a", "x")},
 		"c":     {discoveryclient.WithMetadata(map[string]string{"k": "v"})},
 		"b":     {discoveryclient.WithZones("west"), discoveryclient.WithStatuses(discoveryclient.StatusDraining, discoveryclient.StatusOutOfService)},
 		"":      {discoveryclient.WithMetadata(map[string]string{"k": "w"})},

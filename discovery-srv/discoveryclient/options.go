@@ -5,7 +5,7 @@ import discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 // The options of each call. What an option is good for can be seen from its methods:
 // one that makes no sense for a call does not compile.
 type (
-	// GetOption is WithZones, WithVersions, WithMetadata, WithStatuses or SaveNode.
+	// GetOption is WithInstances, WithZones, WithVersions, WithMetadata, WithStatuses or SaveNode.
 	GetOption interface{ get(*getting) }
 
 	// ListOption is AllNamespaces or SaveNode.
@@ -16,6 +16,11 @@ type (
 type filtering func(*discoverypb.Filter)
 
 func (f filtering) get(g *getting) { f(g.filter) }
+
+// WithInstances chooses instances of some IDs, 16 at most; none: all.
+func WithInstances(ids ...string) GetOption {
+	return filtering(func(f *discoverypb.Filter) { f.InstanceIds = ids })
+}
 
 // WithZones chooses instances in one of some zones, 16 at most; none: in all.
 func WithZones(zones ...string) GetOption {

@@ -20,6 +20,7 @@ func (c *checks) filter(f *discoverypb.Filter) filter {
 	most("filter.versions", len(f.GetVersions()))
 	most("filter.metadata", len(f.GetMetadata()))
 	most("filter.statuses", len(f.GetStatuses()))
+	most("filter.instance_ids", len(f.GetInstanceIds()))
 	for _, s := range f.GetStatuses() {
 		c.status("filter.statuses", s)
 	}
@@ -28,7 +29,7 @@ func (c *checks) filter(f *discoverypb.Filter) filter {
 
 // words tell filters apart, for page tokens.
 func (f filter) words() string {
-	return fmt.Sprintf("%q %q %v %q", f.GetZones(), f.GetVersions(), f.GetStatuses(), f.GetMetadata()) // maps in order
+	return fmt.Sprintf("%q %q %v %q %q", f.GetZones(), f.GetVersions(), f.GetStatuses(), f.GetInstanceIds(), f.GetMetadata()) // maps in order
 }
 
 func (f filter) has(i *discoverypb.Instance) bool {
@@ -44,7 +45,8 @@ func (f filter) has(i *discoverypb.Instance) bool {
 			return false
 		}
 	}
-	return among(f.GetZones(), i.GetZone()) && among(f.GetVersions(), i.GetVersion()) && among(f.GetStatuses(), i.GetStatus())
+	return among(f.GetInstanceIds(), i.GetId()) && among(f.GetZones(), i.GetZone()) &&
+		among(f.GetVersions(), i.GetVersion()) && among(f.GetStatuses(), i.GetStatus())
 }
 
 func among[T comparable](all []T, one T) bool { return len(all) == 0 || slices.Contains(all, one) }

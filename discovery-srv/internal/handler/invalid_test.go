@@ -160,6 +160,7 @@ func TestInvalidRequests(t *testing.T) {
 		{filter(&discoverypb.Filter{Versions: numbers(17)}), `filter.versions: 17 of them, want at most 16`},
 		{filter(&discoverypb.Filter{Metadata: many}), `filter.metadata: 17 of them, want at most 16`},
 		{filter(&discoverypb.Filter{Statuses: make([]discoverypb.Status, 17)}), `filter.statuses: 17 of them, want at most 16`},
+		{filter(&discoverypb.Filter{InstanceIds: numbers(17)}), `filter.instance_ids: 17 of them, want at most 16`},
 		{filter(&discoverypb.Filter{Statuses: []discoverypb.Status{7}}), `filter.statuses: 7, want UP, DRAINING or OUT_OF_SERVICE`},
 		{&get{Service: "shop", PageSize: -1}, `page_size: -1, want 1 to 1000, or 0 for 1000`},
 		{&get{Service: "shop", PageToken: "?"}, pageToken},

@@ -76,6 +76,7 @@ func TestGetService(t *testing.T) {
 		"a zone":                                 {&f{Zones: []string{"x", "z"}}, "a b e"},
 		"versions":                               {&f{Versions: []string{"0", "3"}}, "d e"},
 		"a status":                               {&f{Statuses: []discoverypb.Status{discoverypb.Status_STATUS_DRAINING}}, "d"},
+		"instances":                              {&f{InstanceIds: []string{"d", "b", "x"}}, "b d"},
 		"metadata":                               {&f{Metadata: map[string]string{"id": "c", "of": "service"}}, "c"},
 		"metadata that is of the instance first": {&f{Metadata: map[string]string{"id": "of the service"}}, ""},
 		"metadata that none has":                 {&f{Metadata: map[string]string{"no": ""}}, ""},

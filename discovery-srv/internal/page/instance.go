@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/micro/platform/internal/page"
 	"github.com/micro/platform/internal/rpcerr"
@@ -100,25 +99,18 @@ func look(ctx context.Context, r *page.Request) (instanceView, error) {
 	return v, err
 }
 
-// find returns nil for an instance that is not there. No call returns a single one: they
-// come in the order of their IDs.
+// find returns nil for an instance that is not there.
 func find(ctx context.Context, r *page.Request, n name, id string) (*discoverypb.Instance, *discoverypb.NodeState, error) {
-	req := &discoverypb.GetServiceRequest{Namespace: n.Namespace, Service: n.Service}
-	for {
-		rsp, err := page.Call[discoverypb.GetServiceResponse](ctx, r, "Registry.GetService", req)
-		if missing(err) {
-			return nil, nil, nil
-		}
-		all := rsp.GetInstances()
-		at, there := slices.BinarySearchFunc(all, id, func(i *discoverypb.Instance, id string) int { return strings.Compare(i.GetId(), id) })
-		switch {
-		case there:
-			return all[at], rsp.GetState(), err
-		case err != nil || at < len(all) || rsp.GetNextPageToken() == "":
-			return nil, rsp.GetState(), err
-		}
-		req.PageToken = rsp.GetNextPageToken()
+	rsp, err := page.Call[discoverypb.GetServiceResponse](ctx, r, "Registry.GetService", &discoverypb.GetServiceRequest{
+		Namespace: n.Namespace, Service: n.Service, Filter: &discoverypb.Filter{InstanceIds: []string{id}},
+	})
+	if missing(err) {
+		return nil, nil, nil
 	}
+	if err != nil || len(rsp.GetInstances()) == 0 {
+		return nil, rsp.GetState(), err
+	}
+	return rsp.GetInstances()[0], rsp.GetState(), nil
 }
 
 func (v instanceView) events(ctx context.Context, r *page.Request) ([]eventRow, error) {

@@ -1280,7 +1280,9 @@ type Filter struct {
 	// With all of this metadata, of the instance or of the service. At most 16 pairs.
 	Metadata map[string]string `protobuf:"bytes,3,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Of one of these statuses.
-	Statuses      []Status `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=micro.discovery.v1.Status" json:"statuses,omitempty"`
+	Statuses []Status `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=micro.discovery.v1.Status" json:"statuses,omitempty"`
+	// Of one of these IDs. At most 16.
+	InstanceIds   []string `protobuf:"bytes,5,rep,name=instance_ids,json=instanceIds,proto3" json:"instance_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1339,6 +1341,13 @@ func (x *Filter) GetMetadata() map[string]string {
 func (x *Filter) GetStatuses() []Status {
 	if x != nil {
 		return x.Statuses
+	}
+	return nil
+}
+
+func (x *Filter) GetInstanceIds() []string {
+	if x != nil {
+		return x.InstanceIds
 	}
 	return nil
 }
@@ -2372,12 +2381,13 @@ const file_micro_discovery_v1_discovery_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\"a\n" +
 	"\x11SetStatusResponse\x128\n" +
 	"\binstance\x18\x01 \x01(\v2\x1c.micro.discovery.v1.InstanceR\binstance\x12\x12\n" +
-	"\x04kept\x18\x02 \x01(\bR\x04kept\"\xf5\x01\n" +
+	"\x04kept\x18\x02 \x01(\bR\x04kept\"\x98\x02\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05zones\x18\x01 \x03(\tR\x05zones\x12\x1a\n" +
 	"\bversions\x18\x02 \x03(\tR\bversions\x12D\n" +
 	"\bmetadata\x18\x03 \x03(\v2(.micro.discovery.v1.Filter.MetadataEntryR\bmetadata\x126\n" +
-	"\bstatuses\x18\x04 \x03(\x0e2\x1a.micro.discovery.v1.StatusR\bstatuses\x1a;\n" +
+	"\bstatuses\x18\x04 \x03(\x0e2\x1a.micro.discovery.v1.StatusR\bstatuses\x12!\n" +
+	"\finstance_ids\x18\x05 \x03(\tR\vinstanceIds\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
