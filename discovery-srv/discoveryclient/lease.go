@@ -39,6 +39,10 @@ const (
 
 	// maxRenew is how many leases are renewed at once.
 	maxRenew = 1000
+
+	// seldom is how long a lease goes without a renewal at most: a node that has just been
+	// started waits for all of them, three times as long.
+	seldom = 10 * time.Second
 )
 
 func newHolder(r *Registry) *holder {
@@ -126,9 +130,10 @@ func (h *holder) hurry() {
 }
 
 // run renews leases until ctx is done, three times within each, and registers what has none.
-// Neither keeps the other waiting: what is refused is tried again beside renewals.
+// Neither keeps the other waiting: what is refused is tried again beside renewals. Renewals
+// that nobody has answered are tried again, too.
 func (h *holder) run(ctx context.Context) {
-	var p reach.Pause
+	var p, late reach.Pause
 	next := time.Now().Add(h.interval())
 	renew, again := time.NewTimer(time.Until(next)), time.NewTimer(0)
 	defer renew.Stop()
@@ -138,8 +143,13 @@ func (h *holder) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-renew.C:
-			h.renew(ctx)
-			next = time.Now().Add(h.interval())
+			wait := h.interval()
+			if h.renew(ctx) != nil {
+				wait = min(wait, late.Next())
+			} else {
+				late = reach.Pause{}
+			}
+			next = time.Now().Add(wait)
 		case <-h.wake: // maybe by what is to be renewed more often
 			next = earlier(next, time.Now().Add(h.interval()))
 		case <-again.C:
@@ -161,9 +171,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// interval is a third of the shortest time to live, a tenth more or less.
+// interval is a third of the shortest time to live, or seldom, a tenth more or less.
 func (h *holder) interval() time.Duration {
-	ttl := maxTTL
+	ttl := 3 * seldom
 	for _, l := range h.all() {
 		l.mu.Lock()
 		ttl = min(ttl, l.request.GetTtl().AsDuration())
@@ -205,8 +215,8 @@ func (h *holder) registerAll(ctx context.Context) {
 	}
 }
 
-// renew renews all leases. Those that are not known are lost.
-func (h *holder) renew(ctx context.Context) {
+// renew renews all leases. Those that are not known are lost, and registered again.
+func (h *holder) renew(ctx context.Context) error {
 	byLease := map[string]*held{}
 	var ids []string
 	for _, l := range h.all() {
@@ -220,12 +230,13 @@ func (h *holder) renew(ctx context.Context) {
 	for some := range slices.Chunk(ids, maxRenew) {
 		unknown, err := h.renewSome(ctx, some)
 		if err != nil {
-			return // they are renewed with the next turn, or registered again
+			return err
 		}
 		for _, id := range unknown {
 			byLease[id].lose(id)
 		}
 	}
+	return nil
 }
 
 func (h *holder) renewSome(ctx context.Context, ids []string) (unknown []string, err error) {

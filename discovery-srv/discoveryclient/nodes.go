@@ -132,6 +132,7 @@ func (t *tries) more(ctx context.Context, at uint32, err error) bool {
 	case e.Code == codes.Unavailable:
 		t.nodes.failed(at, err)
 		t.away++
+		t.refused = 0 // who is away may be the one that does it
 		round := max(1, len(t.nodes.addresses))
 		if t.away >= t.rounds*round || ctx.Err() != nil {
 			return false

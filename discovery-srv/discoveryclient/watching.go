@@ -80,6 +80,7 @@ func (w *watching) take(m *discoverypb.WatchResponse) bool {
 // failed tells that no node is reached, once. It returns false if the loop was left.
 func (w *watching) failed(err error) bool {
 	w.away++
+	w.writeOnly = 0 // a node that reads is away, and may come back
 	if w.broken || w.away < len(w.client.nodes.addresses) {
 		return true
 	}

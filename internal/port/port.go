@@ -199,7 +199,8 @@ const notice = 500 * time.Millisecond
 // announce tells callers that the service is draining, and still serves them until they have
 // heard of it. It returns false where the registry cannot tell them.
 func (s *Server) announce() bool {
-	r, ok := s.conf.Registry.(interface {
+	o := s.Options() // which micro.NewService may have been given later
+	r, ok := o.Registry.(interface {
 		Drain(ctx context.Context, service string) error
 	})
 	if !ok {
@@ -207,7 +208,7 @@ func (s *Server) announce() bool {
 	}
 	ctx, cancel := context.WithTimeout(s.base, time.Second)
 	defer cancel()
-	if err := r.Drain(ctx, s.conf.Name); err != nil {
+	if err := r.Drain(ctx, o.Name); err != nil {
 		s.conf.Log.WarnContext(s.base, "callers do not hear that the service is stopping", "error", err)
 		return false
 	}
@@ -227,7 +228,7 @@ func (s *Server) deregister() error {
 	select {
 	case err = <-gone:
 	case <-time.After(time.Second):
-		s.conf.Log.WarnContext(s.base, "the registry does not answer: the service stays registered until that runs out", "registry", s.conf.Registry.String())
+		s.conf.Log.WarnContext(s.base, "the registry does not answer: the service stays registered until that runs out", "registry", s.Options().Registry.String())
 	}
 	return err
 }

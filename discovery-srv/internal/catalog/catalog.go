@@ -104,7 +104,7 @@ func (c *Catalog) put(n Name, i *discoverypb.Instance, what *discoverypb.Event) 
 	}
 	now := c.opts.Now()
 	if i.GetUpdateTime() == nil {
-		i.UpdateTime = timestamppb.New(now)
+		i.UpdateTime = timestamppb.New(now.Truncate(time.Microsecond)) // as what is kept below has it
 	}
 	i.Index = c.index + 1
 	grown := size(i)

@@ -35,15 +35,20 @@ type Follower struct {
 	state   *discoverypb.NodeState
 	failure error
 
-	incomplete error // why the catalog has not all that was told; nil: it has
+	incomplete error     // why the catalog has not all that was told; nil: it has
+	since      time.Time // when that was found out, or all was asked for again
+	again      time.Duration
 }
+
+// again is how long after something found no room all is asked for again.
+const again = time.Minute
 
 // New returns a follower of one of some write nodes, host:port, which calls through c.
 func New(known *catalog.Catalog, c client.Client, addresses []string, log *slog.Logger) *Follower {
 	c = rpc.Protobuf(c)
 	return &Follower{
 		catalog: known, client: c, registry: discoverypb.NewRegistryService(reach.Service, c),
-		addresses: addresses, log: log, begun: time.Now(), at: rand.IntN(len(addresses)), //nolint:gosec // to spread
+		addresses: addresses, log: log, begun: time.Now(), again: again, at: rand.IntN(len(addresses)), //nolint:gosec // to spread
 	}
 }
 
@@ -56,18 +61,50 @@ func (f *Follower) Run(ctx context.Context) error {
 		address := f.address()
 		v.Begin()
 		req := &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: place.From(address)}
+		whole, anew := false, false
 		err := reach.Watch(ctx, f.client, address, req, reach.Silence, func(m *discoverypb.WatchResponse) bool {
+			switch m.GetType() {
+			case discoverypb.WatchResponse_TYPE_SNAPSHOT:
+				whole = true
+			case discoverypb.WatchResponse_TYPE_SYNCED:
+				f.begin(whole)
+			}
 			v.Apply(m)
 			place.Told(m)
 			f.hear(m)
-			return true
+			anew = f.due()
+			return !anew
 		})
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case anew:
+			place = reach.Place{}
+		default:
 			f.lost(err)
 			pause.Wait(ctx)
 		}
 	}
 	return ctx.Err()
+}
+
+// begin notes that all there is will be put into the catalog, if whole.
+func (f *Follower) begin(whole bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if whole {
+		f.incomplete = nil
+	}
+}
+
+// due tells, now and then, that what found no room may find some.
+func (f *Follower) due() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.incomplete == nil || time.Since(f.since) < f.again {
+		return false
+	}
+	f.since = time.Now()
+	return true
 }
 
 // address is that of the node that is followed.
@@ -112,10 +149,10 @@ func (f *Follower) event(id catalog.ID, i *discoverypb.Instance) *discoverypb.Ev
 func (f *Follower) hear(m *discoverypb.WatchResponse) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.heard, f.state = time.Now(), m.GetState()
-	if m.GetIndex() == 0 { // a part
+	if m.GetIndex() == 0 { // a part: until all is there, what is not known may be in the next
 		return
 	}
+	f.heard, f.state = time.Now(), m.GetState()
 	if !f.live {
 		f.log.Info("following a write node", "address", f.addresses[f.at])
 	}
@@ -141,10 +178,13 @@ func why(err error) string {
 	return "the stream has ended"
 }
 
-// lacks notes that the catalog has not all that was told, from now on.
+// lacks notes that the catalog has not all that was told.
 func (f *Follower) lacks(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.incomplete == nil {
+		f.since = time.Now()
+	}
 	f.incomplete = fmt.Errorf("this node does not have all that its source has: %w", err)
 }
 

@@ -78,8 +78,15 @@ type follower struct {
 
 func following(t *testing.T, addresses ...string) *follower {
 	t.Helper()
-	known, log := catalog.New(catalog.Options{}), slog.New(slog.DiscardHandler)
+	return begin(t, catalog.Options{}, time.Hour, addresses...)
+}
+
+// begin follows into a catalog, and asks for what found no room again and again.
+func begin(t *testing.T, o catalog.Options, again time.Duration, addresses ...string) *follower {
+	t.Helper()
+	known, log := catalog.New(o), slog.New(slog.DiscardHandler)
 	f := &follower{follow.New(known, client.ByAddress(nil, log), addresses, log), t, known}
+	f.SetAgain(again)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,4 +196,42 @@ func TestWrittenOver(t *testing.T) {
 	other := over(t, r, "b", catalog.Options{})
 	other.await(t, "known as it was said", func(*discoverypb.Instance) bool { return other.statuses() == want })
 	expect(t, "the node itself", want, n.statuses())
+}
+
+// counted counts what is put into a registry, and how often somebody looks.
+type counted struct {
+	registry.Registry
+
+	puts, looks atomic.Int64
+}
+
+func (c *counted) Register(s *registry.Service, o ...registry.RegisterOption) error {
+	c.puts.Add(1)
+	return c.Registry.Register(s, o...)
+}
+
+func (c *counted) ListServices(o ...registry.ListOption) ([]*registry.Service, error) {
+	c.looks.Add(1)
+	return c.Registry.ListServices(o...)
+}
+
+// TestSaidOnce: what was said at another node stands there, and is not said again and again,
+// which would keep a record that nobody renews.
+func TestSaidOnce(t *testing.T) {
+	r := &counted{Registry: registry.NewMemoryRegistry()}
+	peer := instance("1", up)
+	peer.Status, peer.UpdateTime = up, timestamppb.Now()
+	below.New(below.Options{Registry: r, Owner: "gone", Log: slog.New(slog.DiscardHandler)}).Put(t.Context(), one, peer, "")
+	n := over(t, r, "a", catalog.Options{})
+	n.await(t, "known", there)
+	before := r.puts.Load()
+	n.set(t, draining, "", "an operator")
+	for seen := r.looks.Load(); r.looks.Load() < seen+10; time.Sleep(time.Millisecond) {
+		if t.Context().Err() != nil {
+			t.Fatal("nobody looks")
+		}
+	}
+	if got := r.puts.Load() - before; got != 1 {
+		t.Errorf("it is put there %d times, want once", got)
+	}
 }
