@@ -40,6 +40,7 @@ type cache struct {
 	failure   error
 
 	heard atomic.Int64 // nanoseconds since 1970; 0: nothing was
+	late  atomic.Int64 // nanoseconds, how old that was where it came from
 	live  atomic.Bool
 }
 
@@ -186,6 +187,7 @@ func (c *cache) watch(ctx context.Context, changed <-chan struct{}, address stri
 // hear notes a message. With SYNCED all is known of what was asked for.
 func (c *cache) hear(m *discoverypb.WatchResponse, req *discoverypb.WatchRequest, address string) {
 	c.heard.Store(time.Now().UnixNano())
+	c.late.Store(int64(m.GetState().GetAge().AsDuration()))
 	if m.GetIndex() == 0 {
 		return
 	}
@@ -290,12 +292,12 @@ func alike(known, now *discoverypb.Instance) bool {
 }
 
 func (c *cache) age() time.Duration {
-	heard := c.heard.Load()
+	heard, late := c.heard.Load(), time.Duration(c.late.Load())
 	switch {
 	case heard == 0:
 		return -1
-	case c.live.Load():
+	case c.live.Load() && late == 0:
 		return 0
 	}
-	return max(time.Since(time.Unix(0, heard)), 1)
+	return max(late+time.Since(time.Unix(0, heard)), 1)
 }

@@ -177,8 +177,8 @@ func (r *Registry) ListServices(opts ...registry.ListOption) ([]*registry.Servic
 	return all, nil
 }
 
-// Age is how long ago discovery was heard of, 0 while it is, and -1 before it was asked for
-// anything.
+// Age is how old what is known may be: 0 while discovery is heard of, and says that it hears
+// of all itself, and -1 before it was asked for anything.
 func (r *Registry) Age() time.Duration { return r.cache.age() }
 
 // Cached says that answers come from memory, and that nobody else needs to keep them.

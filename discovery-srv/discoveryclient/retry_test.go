@@ -9,6 +9,7 @@ import (
 
 	"go-micro.dev/v5/client"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/micro/platform/discovery-srv/discoveryclient"
 	"github.com/micro/platform/internal/host"
@@ -53,6 +54,38 @@ func TestRenewedInTime(t *testing.T) {
 	eventually(t, "renewal", func() bool { return m.renewed.Load() > 0 })
 	if took := time.Since(begun); took > ttl {
 		t.Errorf("the lease ended before it was renewed, after %v", took)
+	}
+}
+
+// alone is a node that reads, and has not heard of its source for an hour.
+type alone struct{ discoverypb.RegistryHandler }
+
+func (alone) Watch(ctx context.Context, _ *discoverypb.WatchRequest, stream discoverypb.Registry_WatchStream) error {
+	state := &discoverypb.NodeState{Age: durationpb.New(time.Hour)}
+	for _, m := range []*discoverypb.WatchResponse{
+		{Type: discoverypb.WatchResponse_TYPE_SNAPSHOT, State: state},
+		{Type: discoverypb.WatchResponse_TYPE_SYNCED, State: state, Index: 7},
+	} {
+		if err := stream.Send(m); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestAgeOfNode: what a node has not heard of for an hour is an hour old.
+func TestAgeOfNode(t *testing.T) {
+	p := hosttest.Run(t, nil, host.Service{Name: discoveryclient.Service, Start: func(_ context.Context, h *host.Host) error {
+		return discoverypb.RegisterRegistryHandler(h.Server(), alone{})
+	}})
+	r := discoveryclient.NewRegistry(p.Address(discoveryclient.Service))
+	defer r.Close()
+	if _, err := r.ListServices(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Age(); got < time.Hour || got > 2*time.Hour {
+		t.Errorf("what is known is %v old, want an hour", got)
 	}
 }
 
