@@ -88,22 +88,26 @@ func read(h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) 
 
 // write makes the node one that keeps leases.
 func write(ctx context.Context, h *host.Host, conf config, known *catalog.Catalog, d *handler.Config) error {
-	d.Leases = lease.New(lease.Options{
+	o := lease.Options{
 		Share: conf.share, Few: fewLate, Longest: longest, Warming: warming,
 		Ended:   func(ctx context.Context, ids []catalog.ID) { d.Registrar.Ended(ctx, ids) },
 		Changed: func(s lease.State) { tell(h, s) },
-	})
-	h.Go(d.Leases.Run)
+	}
 	h.Note("leases", func() string { return note(d.Leases.State()) })
 	if conf.below.URL.Scheme == "memory" { // of which nobody else would know
+		d.Leases = lease.New(o)
 		d.Registrar = registrar.New(known, d.Leases, nil, time.Now)
+		h.Go(d.Leases.Run)
 		return nil
 	}
 	b, err := openBelow(ctx, h, conf)
 	if err != nil {
 		return err
 	}
+	o.Unsure = func() bool { return !b.Looked() } // what others have registered is not known yet
+	d.Leases = lease.New(o)
 	d.Registrar, d.Away = registrar.New(known, d.Leases, b, time.Now), b.Away
+	h.Go(d.Leases.Run)
 	h.Go(func(ctx context.Context) error { return b.Run(ctx, d.Registrar) })
 	h.Note("registry", b.Away)
 	return nil
@@ -122,7 +126,8 @@ func openBelow(ctx context.Context, h *host.Host, conf config) (*below.Below, er
 	}
 	o := below.Options{Registry: reg, Look: lookOften, Owner: rand.Text(), Log: h.Log}
 	if conf.below.Remote() {
-		o.Keeps, o.Watches, o.Look = true, true, lookSeldom
+		o.Remote, o.Watches, o.Look = true, true, lookSeldom
+		o.Keeps = conf.below.URL.Scheme != "nats" // where each answers for what it has put there
 	}
 	b := below.New(o)
 	h.OnStop(func(ctx context.Context) error {

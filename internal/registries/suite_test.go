@@ -40,7 +40,6 @@ func TestConsul(t *testing.T) { registrytest.Run(t, suite(on(t, "consul"))) }
 func TestNATS(t *testing.T) {
 	h := suite(on(t, "nats"))
 	h.OptOut = []registrytest.OptOut{
-		{Test: "TTL/NotRenewed", Why: "who goes on answers for what it has registered", Shows: "got [127.0.0.1:8000], want []"},
 		{Test: "TTL/Told", Why: "who has ended says nothing", Shows: `waited for "delete`},
 	}
 	registrytest.Run(t, h)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/micro/platform/discovery-srv/internal/catalog"
+	"github.com/micro/platform/internal/registries/record"
 	discoverypb "github.com/micro/platform/proto/micro/discovery/v1"
 )
 
@@ -29,6 +30,7 @@ type Write interface {
 // Options are fixed when a registry is opened.
 type Options struct {
 	Registry registry.Registry
+	Remote   bool          // on servers, which may be away for long
 	Keeps    bool          // what is put there outlives this process, for a while
 	Watches  bool          // it tells of changes; else it is asked for all, every Look
 	Look     time.Duration // how often it is asked for all
@@ -45,6 +47,8 @@ type Below struct {
 	away error // why the registry is not reached; nil: it is
 
 	peers map[catalog.ID]peer // by what they have put there
+
+	looked atomic.Bool
 }
 
 // mine is an instance that this node has put there, or is to.
@@ -84,8 +88,14 @@ func (b *Below) Away() string {
 	return b.away.Error()
 }
 
+// Looked tells whether all that is there was ever read.
+func (b *Below) Looked() bool { return b.looked.Load() }
+
 // told notes what became of a request to the registry.
 func (b *Below) told(err error) {
+	if record.Err(err) != nil {
+		return // it was not asked
+	}
 	if err != nil && errors.Is(err, registry.ErrNotFound) {
 		err = nil
 	}
@@ -118,7 +128,7 @@ func (b *Below) Put(_ context.Context, id catalog.ID, i *discoverypb.Instance, p
 }
 
 // hangs tells that whoever waits for the registry now is likely to wait in vain.
-func (b *Below) hangs() bool { return b.opts.Keeps && b.Away() != "" }
+func (b *Below) hangs() bool { return b.opts.Remote && b.Away() != "" }
 
 // set has a record written next. Those before it are remembered while they may be there,
 // one of each name.
@@ -150,13 +160,14 @@ func (b *Below) write(m *mine) error {
 	latest := m.services[0]
 	var errs []error
 	for _, s := range m.services[1:] {
-		if s.Name == latest.Name && !b.opts.Keeps { // mDNS does not replace
+		if s.Name == latest.Name && !b.opts.Keeps && !b.opts.Watches { // mDNS does not replace
 			errs = append(errs, b.opts.Registry.Deregister(s))
 		}
 	}
 	errs = append(errs, b.opts.Registry.Register(latest, registry.RegisterTTL(keep)))
 	for _, s := range m.services[1:] {
-		if s.Name != latest.Name {
+		// NATS replaces those of one version.
+		if s.Name != latest.Name || !b.opts.Keeps && b.opts.Watches && s.Version != latest.Version {
 			errs = append(errs, b.opts.Registry.Deregister(s))
 		}
 	}
@@ -164,6 +175,9 @@ func (b *Below) write(m *mine) error {
 	b.told(err)
 	m.next = time.Now().Add(renew)
 	if err != nil {
+		if m.failures == 0 && record.Err(err) != nil {
+			b.opts.Log.Warn("an instance cannot stand in the registry below", "service", latest.Name, "node", latest.Nodes[0].Id, "error", err)
+		}
 		m.failures++
 		m.next = time.Now().Add(min(time.Duration(m.failures)*turn, renew))
 		return err
@@ -259,7 +273,7 @@ func (b *Below) Close(ctx context.Context) {
 	all := b.mine
 	b.mine = map[catalog.ID]*mine{}
 	b.mu.Unlock()
-	if b.opts.Keeps {
+	if b.opts.Remote {
 		return // others may know the instances by that: it runs out, or they are registered elsewhere
 	}
 	for _, m := range all {

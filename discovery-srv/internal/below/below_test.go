@@ -262,7 +262,7 @@ func TestClose(t *testing.T) {
 		if err := c.Register(&registry.Service{Name: "plain", Version: "1", Nodes: []*registry.Node{{Id: "p", Address: "10.0.0.1:80"}}}); err != nil {
 			t.Fatal(err)
 		}
-		n := run(t, below.Options{Registry: c, Owner: "a", Keeps: keeps})
+		n := run(t, below.Options{Registry: c, Owner: "a", Keeps: keeps, Remote: keeps})
 		n.Put(t.Context(), one, instance("1", draining), "")
 		n.Put(t.Context(), other, instance("1", up), "")
 		n.Close(t.Context())

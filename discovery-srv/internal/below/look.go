@@ -19,6 +19,9 @@ type look struct {
 
 	there map[key]entry
 	byID  map[catalog.ID]map[key]struct{} // where an instance stands
+
+	cut   bool      // the last list has failed
+	doubt time.Time // until when what is missing may be put there again, after that
 }
 
 // key is a record.
@@ -29,6 +32,7 @@ type entry struct {
 	instance *discoverypb.Instance
 	by       peer // no owner: somebody else has put it there
 	version  string
+	missed   time.Time // since when lists are without it; zero: they are not
 }
 
 func (l *look) run(ctx context.Context) error {
@@ -142,20 +146,43 @@ func (l *look) all(ctx context.Context) {
 	services, err := l.list(ctx)
 	l.below.told(err)
 	if err != nil {
+		l.cut = true
 		return
 	}
-	now := map[key]bool{}
+	now := time.Now()
+	if l.cut {
+		l.cut, l.doubt = false, now.Add(renew+l.below.opts.Look)
+	}
+	there := map[key]bool{}
 	for _, s := range services {
 		for _, n := range s.Nodes {
 			k := key{s.Name, n.Id}
-			now[k] = true
+			there[k] = true
 			l.put(ctx, k, s, n)
 		}
 	}
-	for k := range l.there {
-		if !now[k] {
+	for k, e := range l.there {
+		switch {
+		case there[k]:
+		case e.missed.IsZero() && (l.wait(e) > 0 || now.Before(l.doubt)):
+			e.missed = now
+			l.there[k] = e
+		case now.Sub(e.missed) >= l.wait(e) && !now.Before(l.doubt):
 			l.drop(ctx, k)
 		}
+	}
+	l.below.looked.Store(true)
+}
+
+// wait is how long lists must be without a record before it is gone.
+func (l *look) wait(e entry) time.Duration {
+	switch o := l.below.opts; {
+	case o.Keeps:
+		return 0
+	case o.Watches && e.by.owner != "":
+		return renew // if its node has ended, it registers with another; else that says so
+	default:
+		return o.Look / 2 // an answer may have come too late for one of them
 	}
 }
 
@@ -195,7 +222,7 @@ func (l *look) put(ctx context.Context, k key, s *registry.Service, n *registry.
 	if old, known := l.there[k]; known && old.id != id {
 		l.drop(ctx, k)
 	}
-	l.there[k] = entry{id, i, by, s.Version}
+	l.there[k] = entry{id: id, instance: i, by: by, version: s.Version}
 	if l.byID[id] == nil {
 		l.byID[id] = map[key]struct{}{}
 	}

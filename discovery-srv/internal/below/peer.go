@@ -16,17 +16,25 @@ type peer struct {
 	proof string // of the lease there
 }
 
+// moment is how long who has no lease says something of an instance where its own node answers
+// for it: that hears of it at once.
+const moment = 5 * time.Second
+
 // Amend implements registrar.Below. The node that has the lease renews the record. What is not
-// told now is found to be missing by the next look.
+// told now is found to be missing by the next look. mDNS could not be told to forget it again.
 func (b *Below) Amend(_ context.Context, id catalog.ID, old, i *discoverypb.Instance) (kept bool) {
 	p := b.peer(id)
 	was, err := encode(id.Name, old, p)
-	if err != nil || p.owner == "" || b.hangs() {
+	if err != nil || p.owner == "" || b.hangs() || !b.opts.Keeps && !b.opts.Watches {
 		return false
+	}
+	ttl := keep
+	if !b.opts.Keeps {
+		ttl = moment
 	}
 	is, err := encode(id.Name, i, p)
 	if err == nil {
-		err = b.opts.Registry.Register(is, registry.RegisterTTL(keep))
+		err = b.opts.Registry.Register(is, registry.RegisterTTL(ttl))
 	}
 	if err == nil && is.Name != was.Name {
 		err = b.opts.Registry.Deregister(was)

@@ -12,7 +12,7 @@ import (
 // TestAmended: what another node says of an instance is what its own finds, with the proof.
 func TestAmended(t *testing.T) {
 	c := &cut{Registry: registry.NewMemoryRegistry()}
-	a, b := run(t, below.Options{Registry: c, Owner: "a", Keeps: true}), run(t, below.Options{Registry: c, Owner: "b", Keeps: true})
+	a, b := run(t, below.Options{Registry: c, Owner: "a", Keeps: true, Remote: true}), run(t, below.Options{Registry: c, Owner: "b", Keeps: true, Remote: true})
 	was := instance("1", up)
 	if !a.Put(t.Context(), one, was, "proof") {
 		t.Error("not kept")

@@ -31,6 +31,9 @@ type Options struct {
 	// Warming is how long after New the table is not to be believed in what it has not.
 	Warming time.Duration
 
+	// Unsure tells that it is not, for another reason. It does not wait; nil: it never is so.
+	Unsure func() bool
+
 	// Ended is called when leases have ended, by Run alone.
 	Ended func(context.Context, []catalog.ID)
 
@@ -176,7 +179,8 @@ func (t *Table) State() State {
 
 func (t *Table) state() State {
 	return State{
-		Leases: len(t.byID), Late: t.late, Preserving: t.preserving, Warming: time.Since(t.begun) < t.opts.Warming,
+		Leases: len(t.byID), Late: t.late, Preserving: t.preserving,
+		Warming:  time.Since(t.begun) < t.opts.Warming || t.opts.Unsure != nil && t.opts.Unsure(),
 		Renewals: t.renewals.Load(), Unknown: t.unknown.Load(), Lost: t.lost,
 	}
 }

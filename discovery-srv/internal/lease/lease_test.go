@@ -170,6 +170,18 @@ func TestWarming(t *testing.T) {
 		if w.State().Warming {
 			t.Error("after its time has passed: warming")
 		}
+
+		unsure, o := true, usual()
+		o.Unsure = func() bool { return unsure }
+		w = run(t, o)
+		time.Sleep(2 * ttl)
+		if !w.State().Warming {
+			t.Error("for another reason: not warming")
+		}
+		unsure = false
+		if w.State().Warming {
+			t.Error("for no reason: warming")
+		}
 	})
 }
 

@@ -21,13 +21,13 @@ import (
 // over is the write side of a node over a registry, which it looks at all the time.
 func over(t *testing.T, r registry.Registry, owner string, o catalog.Options) *node {
 	t.Helper()
-	n := &node{catalog: catalog.New(o)}
+	n := &node{catalog: catalog.New(o), over: true}
 	n.leases = lease.New(lease.Options{
 		Share: 0.85, Few: 10, Longest: time.Minute,
 		Ended:   func(ctx context.Context, ids []catalog.ID) { n.Ended(ctx, ids) },
 		Changed: func(lease.State) {},
 	})
-	b := below.New(below.Options{Registry: r, Look: 5 * time.Millisecond, Owner: owner, Log: slog.New(slog.DiscardHandler)})
+	b := below.New(below.Options{Registry: r, Keeps: true, Look: 5 * time.Millisecond, Owner: owner, Log: slog.New(slog.DiscardHandler)})
 	n.Registrar = registrar.New(n.catalog, n.leases, b, time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

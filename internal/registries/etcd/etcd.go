@@ -173,7 +173,7 @@ func (r *Registry) Deregister(s *registry.Service, _ ...registry.DeregisterOptio
 
 // GetService implements registry.Registry.
 func (r *Registry) GetService(name string, _ ...registry.GetOption) ([]*registry.Service, error) {
-	all, err := r.list(key(name, ""))
+	all, err := r.list(key(name, ""), clientv3.WithSerializable()) // of any member: one that has lost the others still knows much
 	if err != nil {
 		return nil, err
 	}
@@ -189,16 +189,16 @@ func (r *Registry) GetService(name string, _ ...registry.GetOption) ([]*registry
 	return found, nil
 }
 
-// ListServices implements registry.Registry.
+// ListServices implements registry.Registry. It is what there is, or fails: who compares lists
+// would take what a member knows that has lost the others for what has become of services.
 func (r *Registry) ListServices(...registry.ListOption) ([]*registry.Service, error) {
 	return r.list(prefix)
 }
 
-// list reads from any member: one that has lost the others still knows much.
-func (r *Registry) list(prefix string) ([]*registry.Service, error) {
+func (r *Registry) list(prefix string, opts ...clientv3.OpOption) ([]*registry.Service, error) {
 	var all []*registry.Service
 	err := r.ask(func(ctx context.Context, c *clientv3.Client) error {
-		rsp, err := c.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithSerializable())
+		rsp, err := c.Get(ctx, prefix, append(opts, clientv3.WithPrefix())...)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,15 +34,16 @@ const (
 	list = "list"
 )
 
-// Registry implements registry.Registry. What is registered is so until it is deregistered
-// or Close: there is no TTL, since who has ended does not answer.
+// Registry implements registry.Registry. What is registered is so until it is deregistered,
+// its TTL is over without a renewal, of which nobody is told, or Close: who has ended does not
+// answer.
 type Registry struct {
 	where   string
 	connect func() (*nats.Conn, error)
 
 	mu       sync.Mutex
 	conn     *nats.Conn
-	services map[string]*registry.Service // by name, version and node
+	services map[string]own // by name, version and node
 
 	refused atomic.Pointer[error] // why the last attempt to connect has failed
 
@@ -51,11 +51,17 @@ type Registry struct {
 	cancel context.CancelFunc
 }
 
+// own is what is registered here.
+type own struct {
+	service *registry.Service
+	until   time.Time // zero: for ever
+}
+
 var _ registry.Registry = (*Registry)(nil)
 
 // Open returns a registry on servers, which may be away.
 func Open(ctx context.Context, s servers.Servers) *Registry {
-	r := &Registry{where: "nats at " + s.String(), services: map[string]*registry.Service{}}
+	r := &Registry{where: "nats at " + s.String(), services: map[string]own{}}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	o := nats.GetDefaultOptions()
 	for _, host := range s.Hosts {
@@ -130,17 +136,31 @@ func (r *Registry) answer(m *nats.Msg) {
 func (r *Registry) mine() []*registry.Service {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return record.Merge(slices.Collect(maps.Values(r.services)))
+	now := time.Now()
+	maps.DeleteFunc(r.services, func(_ string, o own) bool { return !o.until.IsZero() && now.After(o.until) })
+	var all []*registry.Service
+	for _, o := range r.services {
+		all = append(all, o.service)
+	}
+	return record.Merge(all)
 }
 
 // Register implements registry.Registry.
-func (r *Registry) Register(s *registry.Service, _ ...registry.RegisterOption) error {
+func (r *Registry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	if err := record.Check(s); err != nil {
 		return err
 	}
+	var o registry.RegisterOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	var until time.Time
+	if o.TTL > 0 {
+		until = time.Now().Add(o.TTL)
+	}
 	r.mu.Lock()
 	for _, n := range s.Nodes {
-		r.services[id(s, n)] = record.Of(s, n)
+		r.services[id(s, n)] = own{record.Of(s, n), until}
 	}
 	r.mu.Unlock()
 	return r.announce(record.Create, s) // and answers from now on, connected or not
