@@ -42,7 +42,9 @@ type RegistryService interface {
 	// again.
 	Renew(ctx context.Context, in *RenewRequest, opts ...client.CallOption) (*RenewResponse, error)
 	// Deregister removes an instance and its lease, or answers not_found. The lease of
-	// another one answers aborted: the instance was registered again meanwhile.
+	// another one answers aborted: the instance was registered again meanwhile. Where
+	// several nodes write, the one that granted the lease is to be asked: what another
+	// one removes is there again while that lease lasts.
 	Deregister(ctx context.Context, in *DeregisterRequest, opts ...client.CallOption) (*DeregisterResponse, error)
 	// SetStatus says whether an instance wants calls. It says so itself, with its lease,
 	// or an operator does, who wins. What an operator says of an instance lasts until it
@@ -213,7 +215,9 @@ type RegistryHandler interface {
 	// again.
 	Renew(context.Context, *RenewRequest, *RenewResponse) error
 	// Deregister removes an instance and its lease, or answers not_found. The lease of
-	// another one answers aborted: the instance was registered again meanwhile.
+	// another one answers aborted: the instance was registered again meanwhile. Where
+	// several nodes write, the one that granted the lease is to be asked: what another
+	// one removes is there again while that lease lasts.
 	Deregister(context.Context, *DeregisterRequest, *DeregisterResponse) error
 	// SetStatus says whether an instance wants calls. It says so itself, with its lease,
 	// or an operator does, who wins. What an operator says of an instance lasts until it
