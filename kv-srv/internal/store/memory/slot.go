@@ -28,9 +28,10 @@ func (s *Store) SlotItems(slot int) int {
 }
 
 // Digest returns a sum over the names and versions of the items of a slot that are not
-// past their time, and over its remembered requests and their answers. It is the same on
-// all nodes that have the same ones, and but for one case in 2^64 only there; 0 if there
-// are none. Nodes forget at slightly different times, and may differ for that long.
+// past their time and of its deletions of the last store.RequestMemory, and over its
+// remembered requests and their answers. It is the same on all nodes that have the same
+// ones, and but for one case in 2^64 only there; 0 if there are none. Nodes forget at
+// slightly different times, and may differ for that long.
 func (s *Store) Digest(slot int) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -40,6 +41,11 @@ func (s *Store) Digest(slot int) uint64 {
 			sum += mix(s.table.hash(e.name()) ^ mix(rec.version))
 		}
 	})
+	for d := s.tombs.slots[slot]; d != nil; d = d.behind {
+		if s.young(d.version) {
+			sum += mix(s.table.hash(d.name) ^ mix(^d.version)) // ^: no item has such a version
+		}
+	}
 	for _, g := range s.requests.live(now) {
 		sum += g.slots[slot].digest
 	}

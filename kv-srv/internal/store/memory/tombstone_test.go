@@ -95,3 +95,28 @@ func TestTombstonesAreBounded(t *testing.T) {
 		t.Error("others than the oldest are gone")
 	}
 }
+
+// TestDigestTellsDeletions: a slot with nothing but a deletion is not an empty one, for as
+// long as deletions count, by the versions that all nodes know.
+func TestDigestTellsDeletions(t *testing.T) {
+	c := newClock()
+	a, b := openNode(t, memory.Options{Now: c.now}), openNode(t, memory.Options{Now: c.now})
+	slot, version := slotOf("ns", "a"), a.Begin()
+	a.End(version)
+	mustApply(t, a, gone("a", version), true)
+	if a.Digest(slot) == b.Digest(slot) {
+		t.Error("a deletion more, one digest")
+	}
+	mustApply(t, b, put("a", version), true)
+	if a.Digest(slot) == b.Digest(slot) {
+		t.Error("an item and its deletion have one digest")
+	}
+	c.advance(store.RequestMemory / 2)
+	if _, err := b.Restore(slot, a.Slot(slot), nil, true); err != nil || a.Digest(slot) != b.Digest(slot) {
+		t.Errorf("one deletion, two digests, %v", err)
+	}
+	c.advance(store.RequestMemory/2 + time.Second)
+	if b.Tombstone("ns", "a") == 0 || b.Digest(slot) != 0 {
+		t.Error("an old deletion, which others may have forgotten, is in the digest")
+	}
+}

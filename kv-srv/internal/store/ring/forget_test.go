@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/ring"
 	ringpb "github.com/micro/platform/proto/micro/ring/v1"
 )
@@ -77,4 +78,39 @@ func TestClockSetBack(t *testing.T) {
 	settle(t, b)
 	w.part()
 	settle(t, a, b)
+}
+
+// TestDeletedForGood: what was deleted does not come back with a node that was away, also
+// where another one has joined that answers for its slot, which has nothing else.
+func TestDeletedForGood(t *testing.T) {
+	w := newWires()
+	var all []*node
+	for range 2 {
+		n := &node{}
+		start(t, n, w.from(n))
+		all = append(all, n)
+	}
+	introduce(all...)
+	settle(t, all...)
+	n := &node{}
+	start(t, n, w.from(n), func(o *ring.Options) { o.Alone = time.Minute })
+	all = append(all, n)
+	key := keyOf(t, n, all...)
+	if _, err := all[0].Put(t.Context(), ns, store.Write{Key: key, Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	w.part(all[1])
+	settle(t, all[0])
+	if !remove(t, all[0], key) {
+		t.Fatal("there was nothing to delete")
+	}
+	n.Meet(all[0].name)
+	settle(t, all[0], n)
+	w.part()
+	settle(t, all...)
+	for _, n := range all {
+		if got := get(t, n, key); got != "" {
+			t.Errorf("got %q of %s, which was deleted", got, n.name)
+		}
+	}
 }
