@@ -163,11 +163,12 @@ func (s *Store) commit(ctx context.Context, v *view, slot int, all ...memory.Cop
 		}
 	}()
 	err := s.replicate(ctx, v, slot, all)
+	nowhere := err != nil && len(v.Copies[slot]) == 1 && len(all) == 1 // who has no room changes nothing
 	for i := 0; err == nil && i < len(all); i++ {
 		_, err = s.local.Apply(all[i])
 	}
 	if err != nil {
-		if errors.Is(err, store.ErrFull) {
+		if errors.Is(err, store.ErrFull) && !nowhere {
 			s.undo(ctx, v, slot)
 		}
 		return err
