@@ -341,6 +341,7 @@ func (s *Store) enter(members []member) {
 		s.local.SetTag(uint8(v.self)) //nolint:gosec // a ring is small
 	}
 	s.view.Store(v)
+	s.dropFills()
 	close(old.left)
 	s.gate.Unlock()
 	s.bell.ring()

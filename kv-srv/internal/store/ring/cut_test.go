@@ -53,10 +53,10 @@ func (w *wires) cut(a, b string) (bool, <-chan struct{}) {
 }
 
 // from is the dialer of one node.
-func (w *wires) from(n *node) func(*ring.Options) {
+func (w *wires) from(n *node, more ...grpc.DialOption) func(*ring.Options) {
 	return func(o *ring.Options) {
 		o.Dial = func(address string) (*grpc.ClientConn, error) {
-			return grpc.NewClient("passthrough:///"+address,
+			return grpc.NewClient("passthrough:///"+address, append(slices.Clip(more),
 				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
 				grpc.WithConnectParams(grpc.ConnectParams{
 					Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
@@ -73,7 +73,7 @@ func (w *wires) from(n *node) func(*ring.Options) {
 					}
 					return &wire{Conn: c, wires: w, ends: [2]string{n.name, to}, closed: make(chan struct{})}, nil
 				}),
-				grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpccodec.Proto{})))
+				grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpccodec.Proto{})))...)
 		}
 	}
 }

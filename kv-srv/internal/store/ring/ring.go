@@ -104,11 +104,12 @@ type Store struct {
 
 	keeping          atomic.Bool // stale, and not offered yet in this view: others are not to replace what is here
 	moved, conflicts atomic.Int64
-	busy             atomic.Int64 // calls of other nodes under way
-	feeds            sync.Map     // by id, channels that take what version is wanted
+	attempts         atomic.Uint64 // to fill slots of others
+	busy             atomic.Int64  // calls of other nodes under way
+	feeds            sync.Map      // by id, channels that take what version is wanted
 
 	fillsMu sync.Mutex
-	fills   map[int32]*filling // by slot, those of which parts are still to come
+	fills   map[int32]*filling // by slot, those that were sent in this view
 
 	ctx    context.Context //nolint:containedctx // ends what Start has begun
 	cancel context.CancelFunc

@@ -259,59 +259,6 @@ func (s *Store) compared(c *ringpb.Compare) *ringpb.Answer {
 	})
 }
 
-// filled makes a slot what it is at its owner, and answers which entries it wants.
-func (s *Store) filled(f *ringpb.Fill) *ringpb.Answer {
-	return s.inView(f.GetView(), func(*view) *ringpb.Answer {
-		if f.GetSlot() < 0 || f.GetSlot() >= slots {
-			return failure(errors.New("no such slot"))
-		}
-		if s.keeping.Load() {
-			return failure(errMoved) // not yet
-		}
-		whole := s.whole(f)
-		if whole == nil {
-			return &ringpb.Answer{}
-		}
-		wanted, err := s.local.Restore(int(f.GetSlot()), whole.copies, whole.requests, f.GetBare())
-		if err != nil {
-			return failure(err)
-		}
-		n := &ringpb.Numbers{}
-		for _, i := range wanted {
-			n.Values = append(n.Values, int32(i)) //nolint:gosec // a slot has fewer
-		}
-		return &ringpb.Answer{Numbers: n}
-	})
-}
-
-// filling is what has arrived of a slot.
-type filling struct {
-	view     uint64
-	copies   []memory.Copy
-	requests []memory.Remembered
-}
-
-// whole returns all of a slot with its last part, and nil before. Of a slot one node at a
-// time sends parts, its owner; what another view has left is dropped.
-func (s *Store) whole(f *ringpb.Fill) *filling {
-	s.fillsMu.Lock()
-	defer s.fillsMu.Unlock()
-	w := s.fills[f.GetSlot()]
-	if w == nil || w.view != f.GetView() {
-		w = &filling{view: f.GetView()}
-	}
-	for _, rec := range f.GetRecords() {
-		w.copies = append(w.copies, copyOf(rec))
-	}
-	w.requests = append(w.requests, rememberedOf(f.GetRequests())...)
-	if f.GetMore() {
-		s.fills[f.GetSlot()] = w
-		return nil
-	}
-	delete(s.fills, f.GetSlot())
-	return w
-}
-
 func (s *Store) found(f *ringpb.Find) *ringpb.Answer {
 	c := memory.Copy{Namespace: f.GetNamespace()}
 	c.Item, _, _ = s.local.Look(f.GetNamespace(), f.GetKey(), request.Name{})

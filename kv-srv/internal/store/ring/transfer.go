@@ -131,10 +131,9 @@ func (s *Store) tell() {
 
 // Bounds of a transfer.
 const (
-	compareSlots = 512       // in one message
-	fillAtOnce   = 16        // slots
-	fillWhole    = 256 << 10 // bytes of a slot that is sent as it is, without asking what is wanted
-	pushPause    = beat / 4  // after something did not work
+	compareSlots = 512      // in one message
+	fillAtOnce   = 16       // slots
+	pushPause    = beat / 4 // after something did not work
 )
 
 // push brings a node up to date on some slots.
@@ -192,106 +191,6 @@ func (s *Store) fillAll(ctx context.Context, v *view, name string, todo []int) e
 	}
 	all.Wait()
 	return errors.Join(errs...)
-}
-
-// fill makes a slot at a node what it is here. Nobody writes to it meanwhile.
-func (s *Store) fill(ctx context.Context, v *view, name string, slot int) error {
-	end, err := s.turn(ctx, slot)
-	if err != nil {
-		return err
-	}
-	defer end()
-	if err := s.fillNow(ctx, v, name, slot); err != nil {
-		return err
-	}
-	s.brought(v, slot, name)
-	return nil
-}
-
-// fillNow is fill in the turn of the slot.
-func (s *Store) fillNow(ctx context.Context, v *view, name string, slot int) (err error) {
-	copies := s.local.Slot(slot)
-	var a *ringpb.Answer
-	for _, part := range parts(v, slot, copies, s.local.Requests(slot)) {
-		if a, err = s.ask(ctx, v, name, &ringpb.Call{Fill: part}); err != nil {
-			return err
-		}
-	}
-	sent := len(copies)
-	if wanted := a.GetNumbers().GetValues(); wanted != nil {
-		sent = len(wanted)
-		if err := s.sendWanted(ctx, v, name, copies, wanted); err != nil {
-			return err
-		}
-	}
-	s.moved.Add(int64(sent))
-	return nil
-}
-
-// rememberedSize is about what a request takes in a message.
-const rememberedSize = 48
-
-// parts are the messages that bring all of a slot. A slot that is large goes without its
-// values, and the answer says which are wanted.
-func parts(v *view, slot int, copies []memory.Copy, requests []memory.Remembered) []*ringpb.Fill {
-	size := 0
-	for _, c := range copies {
-		size += c.Item.Size()
-	}
-	bare := size > fillWhole
-	size = frameBytes
-	var all []*ringpb.Fill
-	next := func(bytes int) *ringpb.Fill {
-		if size += bytes; size > frameBytes {
-			if len(all) > 0 {
-				all[len(all)-1].More = true
-			}
-			all = append(all, &ringpb.Fill{View: v.id, Slot: int32(slot), Bare: bare}) //nolint:gosec // below 4096
-			size = bytes
-		}
-		return all[len(all)-1]
-	}
-	next(1) // there is always one
-	for _, c := range copies {
-		r := recordOf(c)
-		if bare {
-			r.Value, r.Metadata = nil, nil
-		}
-		part := next(len(r.GetKey()) + len(r.GetValue()) + 64)
-		part.Records = append(part.Records, r)
-	}
-	for some := range slices.Chunk(rememberedProto(requests), frameBytes/rememberedSize/4) {
-		part := next(len(some) * rememberedSize)
-		part.Requests = append(part.Requests, some...)
-	}
-	return all
-}
-
-// sendWanted sends some of the copies, in messages of a bounded size.
-func (s *Store) sendWanted(ctx context.Context, v *view, name string, copies []memory.Copy, wanted []int32) error {
-	r, size := &ringpb.Replicate{View: v.id, Old: true}, 0
-	send := func() error {
-		_, err := s.ask(ctx, v, name, &ringpb.Call{Replicate: r})
-		r, size = &ringpb.Replicate{View: v.id, Old: true}, 0
-		return err
-	}
-	for _, i := range wanted {
-		if int(i) >= len(copies) || i < 0 {
-			continue
-		}
-		c := copies[i]
-		if size += c.Item.Size(); size > frameBytes && len(r.GetRecords()) > 0 {
-			if err := send(); err != nil {
-				return err
-			}
-			size = c.Item.Size()
-		}
-		r.Records = append(r.Records, recordOf(c))
-	}
-	if len(r.GetRecords()) == 0 {
-		return nil
-	}
-	return send()
 }
 
 // brought notes that a node has all of a slot.

@@ -1972,7 +1972,11 @@ type Fill struct {
 	// The requests of the slot that are remembered. Others are forgotten.
 	Requests []*Remembered `protobuf:"bytes,5,rep,name=requests,proto3" json:"requests,omitempty"`
 	// There is more of the slot in the next call: nothing is done yet.
-	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	More bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	// Which attempt it is: grows with each of the owner.
+	Attempt uint64 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Parts of the attempt before this one.
+	Part          int32 `protobuf:"varint,8,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2047,6 +2051,20 @@ func (x *Fill) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *Fill) GetAttempt() uint64 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Fill) GetPart() int32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
 }
 
 // Remembered is the answer to a request that has a name.
@@ -2863,14 +2881,16 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\aCompare\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x14\n" +
 	"\x05slots\x18\x02 \x03(\x05R\x05slots\x12\x18\n" +
-	"\adigests\x18\x03 \x03(\x06R\adigests\"\xbe\x01\n" +
+	"\adigests\x18\x03 \x03(\x06R\adigests\"\xec\x01\n" +
 	"\x04Fill\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12/\n" +
 	"\arecords\x18\x03 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x12\n" +
 	"\x04bare\x18\x04 \x01(\bR\x04bare\x125\n" +
 	"\brequests\x18\x05 \x03(\v2\x19.micro.ring.v1.RememberedR\brequests\x12\x12\n" +
-	"\x04more\x18\x06 \x01(\bR\x04more\"b\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\x12\x18\n" +
+	"\aattempt\x18\a \x01(\x04R\aattempt\x12\x12\n" +
+	"\x04part\x18\b \x01(\x05R\x04part\"b\n" +
 	"\n" +
 	"Remembered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x10\n" +
