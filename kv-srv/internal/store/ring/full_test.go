@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"google.golang.org/grpc"
+
 	"github.com/micro/platform/kv-srv/internal/store"
 	"github.com/micro/platform/kv-srv/internal/store/ring"
 )
@@ -28,6 +30,39 @@ func TestFullSendsNothing(t *testing.T) {
 	b.end(t)
 	settle(t, a)
 	wantAll(t, a, map[string]string{key: "small"})
+}
+
+// TestRefusedIsTakenBack: a write that one replica had no room for does not stay at the
+// other one, also if that cannot be told so at once.
+func TestRefusedIsTakenBack(t *testing.T) {
+	b := &breaker{before: true}
+	var all []*node
+	for _, bytes := range []int64{64 << 20, 64 << 20, 1 << 20} {
+		all = append(all, newNode(t, func(o *ring.Options) {
+			o.Replicas, o.Memory.MaxBytes = 3, bytes
+			o.Dial = func(address string) (*grpc.ClientConn, error) { return dialWith(address, b.option()) }
+		}))
+	}
+	introduce(all...)
+	settle(t, all...)
+	key := keyOf(t, all[0], all...)
+	put(t, all[0], key, "small")
+	b.left.Store(2)
+	large := store.Write{Key: key, Value: make([]byte, 2<<20)}
+	if _, err := all[0].Put(t.Context(), ns, large); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("got %v, want %v", err, store.ErrFull)
+	}
+	if b.left.Load() > 0 {
+		t.Fatal("nothing was taken back")
+	}
+	settle(t, all...)
+	all[2].end(t)
+	settle(t, all[:2]...)
+	all[0].end(t)
+	settle(t, all[1])
+	if got := get(t, all[1], key); got != "small" {
+		t.Errorf("got %d bytes, which were refused", len(got))
+	}
 }
 
 // moved is how many items a node has sent to bring others up to date.

@@ -180,13 +180,15 @@ func (s *Store) commit(ctx context.Context, v *view, slot int, all ...memory.Cop
 }
 
 // undo takes back, in the turn of a slot, what some of its holders had room for and others
-// had not. Whom it does not reach is brought up to date when the ring has changed.
+// had not. Whom it does not reach is brought up to date afterwards.
 func (s *Store) undo(ctx context.Context, v *view, slot int) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, place := range v.Copies[slot] {
-		if err := s.fillNow(ctx, v, v.members[place].name, slot); err != nil {
-			s.opts.Log.DebugContext(ctx, "a node may keep a write that was refused for lack of room", "node", v.members[place].name, "error", err)
+		name := v.members[place].name
+		if err := s.fillNow(ctx, v, name, slot); err != nil {
+			s.opts.Log.DebugContext(ctx, "a node may keep for a while a write that was refused for lack of room", "node", name, "error", err)
+			s.behind(slot, name)
 		}
 	}
 }

@@ -25,6 +25,7 @@ func (s *Store) plan(old, v *view) {
 		}
 	}
 	moving := 0
+	v.todo = map[string][]int{}
 	for slot := range slots {
 		if !old.holds(slot) || !v.holds(slot) {
 			s.have[slot] = unknown
@@ -38,10 +39,12 @@ func (s *Store) plan(old, v *view) {
 			name := v.members[i].name
 			if old.owns(slot) && steady[name] && slices.Contains(s.synced[slot], name) {
 				still = append(still, name)
+				continue
 			}
+			v.todo[name] = append(v.todo[name], slot)
+			moving++
 		}
 		s.synced[slot] = still
-		moving += len(v.Copies[slot]) - len(still)
 	}
 	if s.stale {
 		moving++ // what is offered
@@ -60,17 +63,6 @@ func (s *Store) move(v *view) {
 	}
 	s.mu.Lock()
 	stale := s.stale
-	todo := map[string][]int{}
-	for slot := range slots {
-		if !v.owns(slot) {
-			continue
-		}
-		for _, i := range v.Copies[slot] {
-			if name := v.members[i].name; !slices.Contains(s.synced[slot], name) {
-				todo[name] = append(todo[name], slot)
-			}
-		}
-	}
 	s.mu.Unlock()
 	if stale {
 		s.offer(ctx, v)
@@ -82,7 +74,7 @@ func (s *Store) move(v *view) {
 			continue
 		}
 		all.Go(func() {
-			if s.push(ctx, v, m.name, todo[m.name]) == nil && !m.answers() {
+			if s.push(ctx, v, m.name, v.todo[m.name]) == nil && !m.answers() {
 				v.provide(m.name)
 				s.tell()
 			}
@@ -202,6 +194,25 @@ func (s *Store) brought(v *view, slot int, name string) {
 	}
 	s.synced[slot] = append(s.synced[slot], name)
 	s.progress(v)
+}
+
+// behind notes that a node of which this one took it that it has all of a slot may not,
+// and brings it up to date.
+func (s *Store) behind(slot int, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.view.Load()
+	i := slices.Index(s.synced[slot], name)
+	if i < 0 || !v.owns(slot) {
+		return // it is compared anyway
+	}
+	s.synced[slot] = slices.Delete(s.synced[slot], i, i+1)
+	v.moving.Add(1)
+	s.work.Go(func() {
+		ctx, cancel := s.within(v)
+		defer cancel()
+		_ = s.fillAll(ctx, v, name, []int{slot}) // or in the next view
+	})
 }
 
 // progress notes that something of a view was moved. Store.mu is held.

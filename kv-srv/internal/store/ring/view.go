@@ -49,7 +49,8 @@ type view struct {
 	members []member // in the order of their names
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}
-	revoked bool // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
+	todo    map[string][]int // by name, slots of this node to bring up to date there from the begin
+	revoked bool             // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
 
 	// leased is until when every other member that answers for keys has promised that
 	// nobody takes this node's place, in the time of Store.leaseClock. 0: not yet.
