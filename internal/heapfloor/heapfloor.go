@@ -32,8 +32,8 @@ type unused struct{ _ [64]byte } // not so small that it shares its place with o
 
 // Percent is what GOGC should be for so many bytes that are kept.
 func Percent(live uint64) int {
-	const usual, least = 100, 1 << 20
-	return max(usual, int(Floor*100/max(live, least))-100) //nolint:gosec // at most 6,300
+	const usual, least = 100, 4 << 20
+	return max(usual, int(Floor*100/max(live, least))-100) //nolint:gosec // at most 1,500
 }
 
 func live() uint64 {

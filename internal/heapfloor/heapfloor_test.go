@@ -10,7 +10,7 @@ import (
 )
 
 func TestPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 6300, 4 << 20: 1500, 32 << 20: 100, 40 << 20: 100, 1 << 40: 100} {
+	for live, want := range map[uint64]int{0: 1500, 1 << 20: 1500, 4 << 20: 1500, 32 << 20: 100, 40 << 20: 100, 1 << 40: 100} {
 		if got := heapfloor.Percent(live); got != want {
 			t.Errorf("%d bytes: got %d, want %d", live, got, want)
 		}

@@ -55,7 +55,7 @@ func (l *load) fill() {
 				entries = l.ledger.entries[w*part:]
 			}
 			for len(entries) > 0 {
-				n := min(1000, len(entries))
+				n := min(100, len(entries)) // one after the other, within an attempt
 				l.putBatch(caller, entries[:n])
 				entries = entries[n:]
 			}

@@ -63,11 +63,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		req := &discoverypb.WatchRequest{AllNamespaces: true, FromIndex: place.From(address)}
 		whole, anew := false, false
 		err := reach.Watch(ctx, f.client, address, req, reach.Silence, func(m *discoverypb.WatchResponse) bool {
-			switch m.GetType() {
-			case discoverypb.WatchResponse_TYPE_SNAPSHOT:
-				whole = true
-			case discoverypb.WatchResponse_TYPE_SYNCED:
-				f.begin(whole)
+			whole = whole || m.GetType() == discoverypb.WatchResponse_TYPE_SNAPSHOT
+			if whole && m.GetType() == discoverypb.WatchResponse_TYPE_SYNCED {
+				f.begin()
 			}
 			v.Apply(m)
 			place.Told(m)
@@ -87,13 +85,11 @@ func (f *Follower) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// begin notes that all there is will be put into the catalog, if whole.
-func (f *Follower) begin(whole bool) {
+// begin notes that all there is will be put into the catalog.
+func (f *Follower) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if whole {
-		f.incomplete = nil
-	}
+	f.incomplete = nil
 }
 
 // due tells, now and then, that what found no room may find some.

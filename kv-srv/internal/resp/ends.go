@@ -45,7 +45,11 @@ func (u unit) ttl(n int64, now time.Time) *durationpb.Duration {
 	case secondsAt:
 		return durationpb.New(time.Unix(min(n, latest), 0).Sub(now))
 	case millisAt:
-		return durationpb.New(time.UnixMilli(min(n, latest*1000)).Sub(now))
+		left := time.UnixMilli(min(n, latest*1000)).Sub(now)
+		if left > 0 {
+			left = max(left, time.Millisecond) // the shortest there is
+		}
+		return durationpb.New(left)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (t *session) remove(args [][]byte) {
 		default:
 			text := refusal(err)
 			if removed > 0 {
-				text += fmt.Sprintf(" (%d of %d keys were deleted)", removed, len(keys))
+				text = fmt.Sprintf("%s (%d of %d keys were deleted)", partly(text), removed, len(keys))
 			}
 			t.out.fail(text)
 			return

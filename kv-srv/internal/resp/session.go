@@ -118,6 +118,14 @@ func (t *session) syntax() { t.out.fail("ERR syntax error") }
 
 func (t *session) refuse(err error) { t.out.fail(refusal(err)) }
 
+// partly is a refusal where something was done before.
+func partly(text string) string {
+	if why, again := strings.CutPrefix(text, "TRYAGAIN "); again {
+		return "UNAVAILABLE " + why
+	}
+	return text
+}
+
 // refusal is an error of a call as this protocol has it. TRYAGAIN means that nothing was
 // done, and some clients send the command again by themselves.
 func refusal(err error) string {

@@ -106,6 +106,9 @@ func (t *session) setMany(args [][]byte) {
 		}
 	}
 	if failed > 0 {
+		if failed < len(req.GetWrites()) {
+			text = partly(text)
+		}
 		t.out.fail(text + " (of " + strconv.Itoa(len(req.GetWrites())) + " keys, " + strconv.Itoa(failed) + " were not written)")
 		return
 	}

@@ -329,12 +329,17 @@ func (s *Store) update(now time.Duration) {
 			return // it may rely on the promise until then; look comes again
 		}
 	}
-	s.enter(next)
+	if !s.resting(next) {
+		s.enter(next)
+	}
 }
 
 // enter changes the view.
 func (s *Store) enter(members []member) {
 	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
+	if old.within(members) {
+		v.before = old.id
+	}
 	s.plan(old, v)
 	s.gate.Lock()
 	if v.self >= 0 {
@@ -344,6 +349,7 @@ func (s *Store) enter(members []member) {
 	s.dropFills()
 	close(old.left)
 	s.gate.Unlock()
+	s.rest = rest{}
 	s.bell.ring()
 	for _, p := range s.peers {
 		if p.out() && old.find(p.name) >= 0 {

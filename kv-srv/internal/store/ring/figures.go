@@ -122,8 +122,10 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 // node asks a member what it has.
 func (s *Store) node(ctx context.Context, v *view, place int16, m member, share float64) store.Node {
 	n := store.Node{Name: m.name, State: stateOf(m.state), Share: share, Started: time.UnixMicro(int64(m.birth))} //nolint:gosec // after 1970
-	a := s.figures(&ringpb.Figures{})
-	if place != v.self {
+	var a *ringpb.Answer
+	if place == v.self {
+		a = s.figures(&ringpb.Figures{})
+	} else {
 		p := s.peer(m.name)
 		if n.Silent = p == nil; n.Silent {
 			return n

@@ -19,18 +19,28 @@ func (s *Store) Leave(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	err := s.until(ctx, s.handedOver)
+	goOn := s.hold(ctx)
 	s.mu.Lock()
 	s.become(ringpb.State_STATE_LEFT)
 	s.act()
 	s.mu.Unlock()
+	if err == nil {
+		err = s.until(ctx, s.left)
+	} else {
+		err = errors.New("leave the ring: not all was handed over in time")
+	}
+	goOn()
 	if err != nil {
-		return errors.New("leave the ring: not all was handed over in time")
+		return err
 	}
 	if err := s.until(ctx, s.leftToAll); err != nil {
 		return err
 	}
 	return s.quiet(ctx)
 }
+
+// left tells whether this node has a view without it.
+func (s *Store) left() bool { return s.view.Load().self < 0 }
 
 // quiet waits until what others have asked before they knew is answered.
 func (s *Store) quiet(ctx context.Context) error {

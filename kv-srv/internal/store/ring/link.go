@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ var (
 	errUnsent = errors.New("the node is not connected")        // nothing was done
 	errBroken = errors.New("the connection to the node broke") // it may have been done
 	errLeft   = errors.New("the ring has changed")             // it may have been done
+	errUntold = fmt.Errorf("%w, and nobody was told", errLeft) // it was not
 )
 
 // How much is sent in one message, and waits to be sent.

@@ -100,8 +100,9 @@ func (s *Store) attempt(ctx context.Context, slot int, c change.Change, before b
 		}
 		next, done, err := s.prepare(v, slot, c)
 		if err == nil && !done {
-			sent = true
-			err = s.commit(ctx, v, slot, next)
+			if err = s.commit(ctx, v, slot, next); !errors.Is(err, errUntold) {
+				sent = true
+			}
 		}
 		if s.opts.Memory.Evict && c.Op == request.Delete && errors.Is(err, store.ErrNotFound) {
 			err = cmp.Or(s.erase(ctx, v, slot, c), err)
@@ -194,7 +195,7 @@ func (s *Store) undo(ctx context.Context, v *view, slot int) {
 }
 
 // replicate returns nil once every other holder of a slot has some copies, errLeft if the
-// view has changed before, or store.ErrFull.
+// view has changed before, errUntold if none has them then, or store.ErrFull.
 func (s *Store) replicate(ctx context.Context, v *view, slot int, all []memory.Copy) error {
 	to := v.Copies[slot]
 	switch len(to) {
@@ -209,31 +210,48 @@ func (s *Store) replicate(ctx context.Context, v *view, slot int, all []memory.C
 		sending.Go(func() { errs[i] = s.replicateTo(ctx, v, v.members[place].name, all) })
 	}
 	sending.Wait()
+	return together(errs)
+}
+
+// together is what telling several nodes came to.
+func together(errs []error) error {
+	untold := 0
 	for _, err := range errs {
-		if err != nil {
+		switch {
+		case errors.Is(err, errUntold):
+			untold++
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	switch untold {
+	case 0:
+		return nil
+	case len(errs):
+		return errUntold
+	}
+	return errLeft
 }
 
-// replicateTo insists until a node has some copies.
+// replicateTo insists until a node has some copies, or the view has changed.
 func (s *Store) replicateTo(ctx context.Context, v *view, name string, all []memory.Copy) error {
 	r := &ringpb.Replicate{View: v.id, Records: make([]*ringpb.Record, len(all))}
 	for i, c := range all {
 		r.Records[i] = recordOf(c)
 	}
-	for {
+	for why := errUntold; ; {
 		_, err := s.ask(ctx, v, name, &ringpb.Call{Replicate: r})
 		switch {
 		case err == nil, errors.Is(err, store.ErrFull):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case !errors.Is(err, errMoved) && !errors.Is(err, errUnsent):
+			why = errLeft
 		}
 		select {
 		case <-v.left:
-			return errLeft
+			return why
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(beat / 40):

@@ -99,6 +99,7 @@ type Store struct {
 	retry     time.Duration       // when to join again, after a refusal
 	refusals  int                 // times in a row
 	claims    uint64              // that were made
+	rest      rest                // before the view that is entered next
 	ticked    time.Duration       // when the node looked around last
 	awake     time.Duration       // when it last found that it had been stopped
 

@@ -230,18 +230,23 @@ func (s *Store) inView(id uint64, do func(*view) *ringpb.Answer) *ringpb.Answer 
 	return do(v)
 }
 
-// replicated stores what the owner of some keys has decided.
+// replicated stores what the owner of some keys has decided. It may do so in the view before,
+// until it has said in this one that nobody takes a place: until then nobody does.
 func (s *Store) replicated(r *ringpb.Replicate) *ringpb.Answer {
-	return s.inView(r.GetView(), func(*view) *ringpb.Answer {
-		for _, rec := range r.GetRecords() {
-			c := copyOf(rec)
-			c.Old = r.GetOld()
-			if _, err := s.local.Apply(c); err != nil {
-				return failure(err)
-			}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	v := s.view.Load()
+	if r.GetView() != v.id && (r.GetView() != v.before || v.established.Load()) {
+		return failure(errMoved)
+	}
+	for _, rec := range r.GetRecords() {
+		c := copyOf(rec)
+		c.Old = r.GetOld()
+		if _, err := s.local.Apply(c); err != nil {
+			return failure(err)
 		}
-		return &ringpb.Answer{}
-	})
+	}
+	return &ringpb.Answer{}
 }
 
 func (s *Store) compared(c *ringpb.Compare) *ringpb.Answer {

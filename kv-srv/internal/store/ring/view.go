@@ -46,6 +46,7 @@ type view struct {
 	*placement.Table
 
 	id      uint64
+	before  uint64   // the view before, if nobody was lost: who is still in it may have writes to do; else 0
 	members []member // in the order of their names
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}

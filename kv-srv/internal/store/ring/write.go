@@ -110,6 +110,26 @@ func (s *Store) DeletePrefix(ctx context.Context, namespace, prefix string) (int
 	}
 }
 
+// deleteSurely deletes an item, again where it is not known whether that was done. It tells
+// whether there was one.
+func (s *Store) deleteSurely(ctx context.Context, namespace, key string) (was bool, err error) {
+	for {
+		rung := s.bell.wait()
+		switch err := s.Delete(ctx, namespace, store.Removal{Key: key}); {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, store.ErrNotFound):
+			return was, nil // somebody was faster, maybe this call
+		case !errors.Is(err, errBroken) && !errors.Is(err, errTimeout):
+			return was, err
+		}
+		was = true
+		if err := s.pause(ctx, rung, lastPause); err != nil {
+			return was, err
+		}
+	}
+}
+
 func (s *Store) deleteAll(ctx context.Context, namespace string, items []store.Item) (int, error) {
 	type result struct {
 		n   int
@@ -120,12 +140,9 @@ func (s *Store) deleteAll(ctx context.Context, namespace string, items []store.I
 		go func() { // ends with ctx at the latest, and is waited for below
 			var r result
 			for i := lane; i < len(items) && r.err == nil; i += deleteAtOnce {
-				r.err = s.Delete(ctx, namespace, store.Removal{Key: items[i].Key})
-				switch {
-				case r.err == nil:
+				var was bool
+				if was, r.err = s.deleteSurely(ctx, namespace, items[i].Key); was {
 					r.n++
-				case errors.Is(r.err, store.ErrNotFound), errors.Is(r.err, errBroken):
-					r.err = nil // somebody was faster, or it is listed again
 				}
 			}
 			results <- r

@@ -1051,7 +1051,7 @@ type Record struct {
 	Request []byte `protobuf:"bytes,9,opt,name=request,proto3" json:"request,omitempty"`
 	// What the request answered besides the version.
 	Sum int64 `protobuf:"varint,10,opt,name=sum,proto3" json:"sum,omitempty"`
-	// The version that the request answered. 0: none, or that of the record.
+	// The version that the request answered. 0: none.
 	Answered      uint64 `protobuf:"varint,11,opt,name=answered,proto3" json:"answered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
