@@ -336,6 +336,9 @@ func (s *Store) update(now time.Duration) {
 func (s *Store) enter(members []member) {
 	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
 	s.plan(old, v)
+	if s.gains(v) {
+		v.moving.Add(1) // until catchUp is done
+	}
 	s.gate.Lock()
 	if v.self >= 0 {
 		s.local.SetTag(uint8(v.self)) //nolint:gosec // a ring is small
@@ -387,12 +390,16 @@ func (s *Store) renew(now time.Duration) {
 
 // established notes from which version on this node has every write to what it holds.
 func (s *Store) established(v *view) {
+	if !s.gains(v) {
+		return
+	}
 	version := s.local.Version()
 	for slot := range s.have {
 		if s.have[slot] == unknown && v.holds(slot) {
 			s.have[slot] = version
 		}
 	}
+	s.work.Go(func() { s.catchUp(v, version) })
 }
 
 // promote lets a node that joins begin to answer, if it has all that it needs.
@@ -418,7 +425,7 @@ func (s *Store) promote(now time.Duration) {
 		}
 	}
 	switch {
-	case others && (!v.established.Load() || s.stale && s.offered != v.id):
+	case others && (!v.established.Load() || v.moving.Load() > 0 || s.stale && s.offered != v.id):
 		return
 	case !others && (now < s.alone || v.members[0].name != s.self.name):
 		return // all join: the first of them begins

@@ -164,15 +164,24 @@ func (s *Store) latest(ctx context.Context) (latest uint64, err error) {
 	return latest, err
 }
 
-// reach waits until all changes up to a version were seen.
-func (h *hub) reach(ctx context.Context, version uint64) error {
+// ask has all changes up to a version be seen soon.
+func (h *hub) ask(version uint64) {
 	h.mu.Lock()
+	behind := h.safe < version
 	h.wish = max(h.wish, version)
 	h.mu.Unlock()
+	if !behind {
+		return
+	}
 	select {
 	case h.wishes <- struct{}{}:
 	default:
 	}
+}
+
+// reach waits until all changes up to a version were seen.
+func (h *hub) reach(ctx context.Context, version uint64) error {
+	h.ask(version)
 	for {
 		rung := h.bell.wait()
 		h.mu.Lock()

@@ -55,7 +55,7 @@ type view struct {
 	// nobody takes this node's place, in the time of Store.leaseClock. 0: not yet.
 	leased      atomic.Int64
 	established atomic.Bool  // it was leased once
-	moving      atomic.Int32 // slots to bring up to date on others, and to offer
+	moving      atomic.Int32 // slots to bring up to date on others, to offer, and watches to catch up
 	settled     atomic.Bool  // nothing moves on any node
 	full        atomic.Bool  // some node had no room, and the log has it
 
