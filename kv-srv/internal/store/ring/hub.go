@@ -297,7 +297,8 @@ func (h *hub) drop() {
 		h.log.Floor = h.events[n].Version
 	}
 	if n > 0 {
-		h.events = append(h.events[:0:0], h.events[n:]...)
+		clear(h.events[:n])
+		h.events = h.events[n:] // who reads has copies
 	}
 }
 
