@@ -219,6 +219,9 @@ func (s *Store) rejoin() {
 	}
 	s.opts.Log.Info("this node joins the ring anew")
 	s.become(ringpb.State_STATE_JOINING)
+	for slot := range s.have { // others may have written meanwhile
+		s.have[slot] = unknown
+	}
 	if !s.stale {
 		s.stale, s.rejoined, s.unoffered = true, s.local.Version(), nil
 		for slot := range slots {
@@ -336,7 +339,7 @@ func (s *Store) update(now time.Duration) {
 func (s *Store) enter(members []member) {
 	old, v := s.view.Load(), newView(s.self.name, members, s.opts.Replicas)
 	s.plan(old, v)
-	if s.gains(v) {
+	if v.behind = s.since(v) > s.caught; v.behind {
 		v.moving.Add(1) // until catchUp is done
 	}
 	s.gate.Lock()
@@ -390,16 +393,16 @@ func (s *Store) renew(now time.Duration) {
 
 // established notes from which version on this node has every write to what it holds.
 func (s *Store) established(v *view) {
-	if !s.gains(v) {
-		return
-	}
 	version := s.local.Version()
 	for slot := range s.have {
 		if s.have[slot] == unknown && v.holds(slot) {
 			s.have[slot] = version
 		}
 	}
-	s.work.Go(func() { s.catchUp(v, version) })
+	if v.behind {
+		version = s.since(v)
+		s.work.Go(func() { s.catchUp(v, version) })
+	}
 }
 
 // promote lets a node that joins begin to answer, if it has all that it needs.

@@ -9,15 +9,16 @@ import (
 	ringpb "github.com/micro/platform/proto/micro/ring/v1"
 )
 
-// gains tells whether this node is to hold slots of which it does not have every write
-// yet. Store.mu is held.
-func (s *Store) gains(v *view) bool {
+// since is the version from which on this node has every write to all that it holds, as
+// far as that is known yet. Store.mu is held.
+func (s *Store) since(v *view) uint64 {
+	version := uint64(0)
 	for slot := range slots {
-		if s.have[slot] == unknown && v.holds(slot) {
-			return true
+		if v.holds(slot) {
+			version = max(version, s.have[slot])
 		}
 	}
-	return false
+	return version
 }
 
 // catchUp has all watches of all nodes of a view reach the version from which on this node
@@ -44,6 +45,7 @@ func (s *Store) catchUp(v *view, version uint64) {
 	if s.view.Load() != v {
 		return
 	}
+	s.caught = version
 	s.progress(v)
 	s.act()
 }

@@ -49,6 +49,7 @@ type view struct {
 	members []member // in the order of their names
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}
+	behind  bool // watches are to catch up with this node; under Store.mu
 	revoked bool // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
 
 	// leased is until when every other member that answers for keys has promised that
