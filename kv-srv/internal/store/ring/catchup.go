@@ -76,3 +76,39 @@ func (s *Store) reach(ctx context.Context, version uint64) {
 		_ = h.reach(ctx, version) // one that has ended is nobody's
 	}
 }
+
+// ask has all changes up to a version be seen soon.
+func (h *hub) ask(version uint64) {
+	h.mu.Lock()
+	behind := h.safe < version
+	h.wish = max(h.wish, version)
+	h.mu.Unlock()
+	if !behind {
+		return
+	}
+	select {
+	case h.wishes <- struct{}{}:
+	default:
+	}
+}
+
+// reach waits until all changes up to a version were seen.
+func (h *hub) reach(ctx context.Context, version uint64) error {
+	h.ask(version)
+	for {
+		rung := h.bell.wait()
+		h.mu.Lock()
+		there := h.safe >= version
+		h.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-rung:
+		case <-h.done:
+			return h.ended()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

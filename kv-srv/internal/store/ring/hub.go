@@ -164,42 +164,6 @@ func (s *Store) latest(ctx context.Context) (latest uint64, err error) {
 	return latest, err
 }
 
-// ask has all changes up to a version be seen soon.
-func (h *hub) ask(version uint64) {
-	h.mu.Lock()
-	behind := h.safe < version
-	h.wish = max(h.wish, version)
-	h.mu.Unlock()
-	if !behind {
-		return
-	}
-	select {
-	case h.wishes <- struct{}{}:
-	default:
-	}
-}
-
-// reach waits until all changes up to a version were seen.
-func (h *hub) reach(ctx context.Context, version uint64) error {
-	h.ask(version)
-	for {
-		rung := h.bell.wait()
-		h.mu.Lock()
-		there := h.safe >= version
-		h.mu.Unlock()
-		if there {
-			return nil
-		}
-		select {
-		case <-rung:
-		case <-h.done:
-			return h.ended()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // partWatches ends the watches of this node, which may have seen what the ring has not, and may
 // miss what it has. Store.mu is held.
 func (s *Store) partWatches() {

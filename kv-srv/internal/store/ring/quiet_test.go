@@ -34,8 +34,8 @@ func keepBusy(t *testing.T, nodes ...*node) (stop func()) {
 	}
 }
 
-// TestWatchOfQuiet: who watches a namespace that nobody writes to goes on when nodes join
-// and leave, however much is written to others.
+// TestWatchOfQuiet: who watches a namespace that nobody writes to goes on when nodes join,
+// leave and are lost, however much is written to others.
 func TestWatchOfQuiet(t *testing.T) {
 	for _, replicas := range []int{1, 2} {
 		t.Run(fmt.Sprint(replicas, " replicas"), func(t *testing.T) {
@@ -45,11 +45,13 @@ func TestWatchOfQuiet(t *testing.T) {
 			watches := []*watch{follow(t, all[0], 0, func() {}), follow(t, all[1], 0, func() {})}
 			stop := keepBusy(t, all[0], all[1])
 			defer stop()
-			for range 3 {
+			for round := range 4 {
 				n := join(t, all[0], change)
 				settle(t, append(all[:2:2], n)...)
-				if err := n.Leave(t.Context()); err != nil {
-					t.Fatal(err)
+				if lost := round%2 == 1 && replicas > 1; !lost {
+					if err := n.Leave(t.Context()); err != nil {
+						t.Fatal(err)
+					}
 				}
 				n.end(t)
 				settle(t, all[:2]...)
