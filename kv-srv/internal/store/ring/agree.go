@@ -219,6 +219,9 @@ func (s *Store) rejoin() {
 	}
 	s.opts.Log.Info("this node joins the ring anew")
 	s.become(ringpb.State_STATE_JOINING)
+	for slot := range s.have { // others may have written meanwhile
+		s.have[slot] = unknown
+	}
 	if !s.stale {
 		s.stale, s.rejoined, s.unoffered = true, s.local.Version(), nil
 		for slot := range slots {
@@ -341,6 +344,9 @@ func (s *Store) enter(members []member) {
 		v.before = old.id
 	}
 	s.plan(old, v)
+	if v.behind = s.since(v) > s.caught; v.behind {
+		v.moving.Add(1) // until catchUp is done
+	}
 	s.gate.Lock()
 	if v.self >= 0 {
 		s.local.SetTag(uint8(v.self)) //nolint:gosec // a ring is small
@@ -400,6 +406,10 @@ func (s *Store) established(v *view) {
 			s.have[slot] = version
 		}
 	}
+	if v.behind {
+		version = s.since(v)
+		s.work.Go(func() { s.catchUp(v, version) })
+	}
 }
 
 // promote lets a node that joins begin to answer, if it has all that it needs.
@@ -425,7 +435,7 @@ func (s *Store) promote(now time.Duration) {
 		}
 	}
 	switch {
-	case others && (!v.established.Load() || s.stale && s.offered != v.id):
+	case others && (!v.established.Load() || v.moving.Load() > 0 || s.stale && s.offered != v.id):
 		return
 	case !others && (now < s.alone || v.members[0].name != s.self.name):
 		return // all join: the first of them begins

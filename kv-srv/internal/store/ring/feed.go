@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -68,13 +69,13 @@ func (h Handler) Feed(ctx context.Context, req *ringpb.FeedRequest, stream ringp
 	if err := s.proved(ctx); err != nil {
 		return err
 	}
+	want := make(chan uint64, 1)
+	s.feeds.Store(req.GetId(), want)
+	defer s.feeds.Delete(req.GetId())
 	v, err := s.serving(ctx, req.GetView())
 	if err != nil {
 		return away("%v", err)
 	}
-	want := make(chan uint64, 1)
-	s.feeds.Store(req.GetId(), want)
-	defer s.feeds.Delete(req.GetId())
 	err = s.feedHere(ctx, v, req.GetNamespace(), req.GetFrom(), want, func(events []store.Event, upTo uint64) error {
 		return sendEvents(stream, req.GetNamespace(), events, upTo)
 	})
@@ -99,13 +100,14 @@ func sendEvents(stream ringpb.Ring_FeedStream, namespace string, events []store.
 	return stream.Send(feedResponse(namespace, events, upTo))
 }
 
-// wanted passes a wish on to a feed.
+// wanted passes a wish on to a feed, or answers that it is not there, or not yet.
 func (s *Store) wanted(w *ringpb.Want) *ringpb.Answer {
-	if c, ok := s.feeds.Load(w.GetId()); ok {
-		if want, ok := c.(chan uint64); ok {
-			replace(want, w.GetVersion())
-		}
+	c, _ := s.feeds.Load(w.GetId())
+	want, ok := c.(chan uint64)
+	if !ok {
+		return failure(errMoved)
 	}
+	replace(want, w.GetVersion())
 	return &ringpb.Answer{}
 }
 
@@ -150,20 +152,11 @@ func (s *Store) feedFrom(ctx context.Context, v *view, place int, namespace stri
 	if err != nil {
 		return errUnsent
 	}
-	id := rand.Uint64() //nolint:gosec // it tells feeds apart, and is no secret
+	id := max(rand.Uint64(), 1) //nolint:gosec // it tells feeds apart, and is no secret
 	if err := errors.Join(stream.SendMsg(&ringpb.FeedRequest{View: v.id, Namespace: namespace, From: from, Id: id}), stream.CloseSend()); err != nil {
 		return errUnsent
 	}
-	go func() { // ends with ctx
-		for {
-			select {
-			case version := <-want:
-				_, _ = p.acts.do(ctx, v.left, &ringpb.Call{Want: &ringpb.Want{Id: id, Version: version}}) // the feed ends, too, if that breaks
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	go p.tellWishes(ctx, v, id, want) // ends with ctx
 	for {
 		var rsp ringpb.FeedResponse
 		if err := stream.RecvMsg(&rsp); err != nil {
@@ -178,6 +171,30 @@ func (s *Store) feedFrom(ctx context.Context, v *view, place int, namespace stri
 		}
 		if err := emit(events, rsp.GetVersion()); err != nil {
 			return err
+		}
+	}
+}
+
+// wishPause is how long a wish waits that did not reach its feed.
+const wishPause = beat / 40
+
+// tellWishes tells a feed of a node what is wanted of it, the last wish until it has
+// arrived. It ends with ctx, or with the view.
+func (p *peer) tellWishes(ctx context.Context, v *view, id uint64, want <-chan uint64) {
+	var version uint64
+	var again <-chan time.Time
+	for {
+		select {
+		case version = <-want:
+		case <-again:
+		case <-v.left:
+			return
+		case <-ctx.Done():
+			return
+		}
+		a, err := p.acts.do(ctx, v.left, &ringpb.Call{Want: &ringpb.Want{Id: id, Version: version}})
+		if again = nil; err != nil || outcome(a) != nil {
+			again = time.After(wishPause)
 		}
 	}
 }

@@ -164,33 +164,6 @@ func (s *Store) latest(ctx context.Context) (latest uint64, err error) {
 	return latest, err
 }
 
-// reach waits until all changes up to a version were seen.
-func (h *hub) reach(ctx context.Context, version uint64) error {
-	h.mu.Lock()
-	h.wish = max(h.wish, version)
-	h.mu.Unlock()
-	select {
-	case h.wishes <- struct{}{}:
-	default:
-	}
-	for {
-		rung := h.bell.wait()
-		h.mu.Lock()
-		there := h.safe >= version
-		h.mu.Unlock()
-		if there {
-			return nil
-		}
-		select {
-		case <-rung:
-		case <-h.done:
-			return h.ended()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // partWatches ends the watches of this node, which may have seen what the ring has not, and may
 // miss what it has. Store.mu is held.
 func (s *Store) partWatches() {
@@ -288,7 +261,8 @@ func (h *hub) drop() {
 		h.log.Floor = h.events[n].Version
 	}
 	if n > 0 {
-		h.events = append(h.events[:0:0], h.events[n:]...)
+		clear(h.events[:n])
+		h.events = h.events[n:] // who reads has copies
 	}
 }
 

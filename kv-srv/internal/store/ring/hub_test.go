@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -137,6 +138,34 @@ func TestSharedFeeds(t *testing.T) {
 	close(hold)
 	if err := <-slow.ended; !errors.Is(err, store.ErrLagging) {
 		t.Errorf("who reads slowly: got %v, want %v", err, store.ErrLagging)
+	}
+}
+
+// TestFullHub: a change costs no more once a hub has dropped older ones.
+func TestFullHub(t *testing.T) {
+	n, seen := newRing(t, 1)[0], make(chan struct{})
+	follow(t, n, 0, func() {
+		select {
+		case seen <- struct{}{}:
+		case <-t.Context().Done():
+		}
+	})
+	const kept, more = 4096, 1000
+	var before, after runtime.MemStats
+	for i := range kept + more {
+		if i == kept {
+			runtime.ReadMemStats(&before)
+		}
+		put(t, n, "k", strconv.Itoa(i))
+		select {
+		case <-seen:
+		case <-time.After(20 * time.Second):
+			t.Fatal("a change is not told")
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / more; each > 100<<10 {
+		t.Errorf("a change allocates %d bytes", each)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/micro/platform/kv-srv/internal/store"
 )
@@ -76,6 +77,8 @@ func (h *hub) follow(ctx context.Context, v *view, from uint64) error {
 	defer cancel()
 	in, failed := make(chan batch), make(chan error, len(v.members))
 	sources := map[int]*source{}
+	ticker := time.NewTicker(term) // a quiet namespace is not left behind
+	defer ticker.Stop()
 	for place, m := range v.members {
 		if !m.answers() {
 			continue
@@ -91,6 +94,9 @@ func (h *hub) follow(ctx context.Context, v *view, from uint64) error {
 			src.upTo = max(src.upTo, b.upTo)
 			src.waiting = append(src.waiting, b.events...)
 		case <-h.wishes:
+		case <-ticker.C:
+			h.ask(h.s.local.Version())
+			continue
 		case err := <-failed:
 			return err
 		case <-v.left:

@@ -90,6 +90,7 @@ type Store struct {
 	hubs      map[string]*hub     // by namespace
 	open      map[*hub]struct{}   // all hubs
 	have      *[slots]uint64      // versions after which this node has every write to a slot it holds
+	caught    uint64              // of them, the one that all watches have reached, or were given the time to
 	synced    *[slots][]string    // by name, who has all of a slot that this node answers for
 	stale     bool                // what is here may be older, or newer, than what the ring has
 	unoffered []int               // slots of which that is still to be offered to the owners

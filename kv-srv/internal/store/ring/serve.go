@@ -147,7 +147,7 @@ func (s *Store) quick(call *ringpb.Call, answer func(*ringpb.Answer)) bool {
 		answer(s.found(call.GetFind()))
 	case call.GetFigures() != nil:
 		answer(s.figures(call.GetFigures()))
-	case call.GetWant() != nil:
+	case call.GetWant().GetId() != 0:
 		answer(s.wanted(call.GetWant()))
 	case call.GetMark() != nil:
 		answer(s.marked(call.GetMark()))
@@ -182,6 +182,9 @@ func (s *Store) slow(ctx context.Context, call *ringpb.Call) *ringpb.Answer {
 			return failure(err)
 		}
 		return &ringpb.Answer{Granted: granted}
+	case call.GetWant() != nil: // of no feed: of all watches here
+		s.reach(ctx, call.GetWant().GetVersion())
+		return &ringpb.Answer{}
 	case call.GetOffer() != nil:
 		if err := s.takeIn(ctx, call.GetOffer()); err != nil {
 			return failure(err)

@@ -51,13 +51,14 @@ type view struct {
 	self    int16    // this node's place in them; -1: it has left
 	left    chan struct{}
 	todo    map[string][]int // by name, slots of this node to bring up to date there from the begin
+	behind  bool             // watches are to catch up with this node; under Store.mu
 	revoked bool             // it gets no lease any more: this node has said that it answers for nothing; under Store.mu
 
 	// leased is until when every other member that answers for keys has promised that
 	// nobody takes this node's place, in the time of Store.leaseClock. 0: not yet.
 	leased      atomic.Int64
 	established atomic.Bool  // it was leased once
-	moving      atomic.Int32 // slots to bring up to date on others, and to offer
+	moving      atomic.Int32 // slots to bring up to date on others, to offer, and watches to catch up
 	settled     atomic.Bool  // nothing moves on any node
 	full        atomic.Bool  // some node had no room, and the log has it
 
