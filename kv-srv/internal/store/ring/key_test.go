@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -45,7 +47,7 @@ func ask(ctx context.Context, conn *grpc.ClientConn, method string) error {
 	if err != nil {
 		return err
 	}
-	if err := stream.SendMsg(asked); err != nil {
+	if err := stream.SendMsg(asked); err != nil && !errors.Is(err, io.EOF) { // the answer says why it has ended
 		return err
 	}
 	if method == "Feed" {
