@@ -434,7 +434,8 @@ type Claim struct {
 	Lead string `protobuf:"bytes,6,opt,name=lead,proto3" json:"lead,omitempty"`
 	// The latest version that the node knows.
 	Version uint64 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
-	// Slots that the node still has to bring up to date on others, or offers to them.
+	// Slots that the node still has to bring up to date on others, or offers to them, and
+	// watches that are to catch up with it.
 	Moving int32 `protobuf:"varint,8,opt,name=moving,proto3" json:"moving,omitempty"`
 	// Nodes that join, and have from this one, in this view, all that they need.
 	Provided []string `protobuf:"bytes,9,rep,name=provided,proto3" json:"provided,omitempty"`
@@ -2260,10 +2261,11 @@ func (x *Find) GetKey() string {
 	return ""
 }
 
-// Want asks that a feed reaches a version soon.
+// Want asks that a feed reaches a version soon, or for an answer once all watches of the
+// node have.
 type Want struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The feed.
+	// The feed. 0: all that the node watches.
 	Id uint64 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The version.
 	Version       uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
