@@ -91,7 +91,7 @@ func (h *Handler) try(ctx context.Context, l leasing) (answer, error) {
 	if err != nil || a.done {
 		return a, err
 	}
-	taken, err := h.take(ctx, l)
+	taken, err := h.take(ctx, l, a.item.Version)
 	if err != nil {
 		return a, err
 	}
@@ -122,9 +122,9 @@ func (h *Handler) look(ctx context.Context, l leasing) (answer, error) {
 }
 
 // take takes the lease, where the store has none here.
-func (h *Handler) take(ctx context.Context, l leasing) (bool, error) {
+func (h *Handler) take(ctx context.Context, l leasing, seen uint64) (bool, error) {
 	if s, ok := h.store.(store.Leaser); ok {
-		taken, err := s.Lease(ctx, l.namespace, l.key, l.lease)
+		taken, err := s.Lease(ctx, l.namespace, l.key, seen, l.lease)
 		if _, none := errors.AsType[*store.UnsupportedError](err); !none {
 			return taken, err
 		}

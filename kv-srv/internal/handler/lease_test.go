@@ -339,7 +339,7 @@ type leaser struct {
 	err    error
 }
 
-func (l *leaser) Lease(_ context.Context, namespace, key string, d time.Duration) (bool, error) {
+func (l *leaser) Lease(_ context.Context, namespace, key string, _ uint64, d time.Duration) (bool, error) {
 	return l.err == nil && l.leases.Take(namespace, key, d), l.err
 }
 

@@ -52,10 +52,10 @@ type Ringed interface {
 type Leaser interface {
 	Store
 
-	// Lease takes the lease on a key for d, unless somebody has it: false. It looks at no
-	// item. A write to the key ends it, and a Delete that finds no item; one that failed
+	// Lease takes the lease on a key for d, unless somebody has it or the item has another
+	// version than its caller has seen, 0 for none: false. A write to the key ends it, and a Delete that finds no item; one that failed
 	// otherwise does not. A lease that nobody uses ends by its time, and one is lost with
 	// the process that keeps it. A store that has leases of some namespaces alone returns an
 	// *UnsupportedError for the others: theirs are left to the caller.
-	Lease(ctx context.Context, namespace, key string, d time.Duration) (bool, error)
+	Lease(ctx context.Context, namespace, key string, seen uint64, d time.Duration) (bool, error)
 }

@@ -27,9 +27,9 @@ func (s *Store) Ring(ctx context.Context) (store.Ring, error) {
 }
 
 // Lease implements store.Leaser, for the namespaces whose store is one.
-func (s *Store) Lease(ctx context.Context, namespace, key string, d time.Duration) (bool, error) {
+func (s *Store) Lease(ctx context.Context, namespace, key string, seen uint64, d time.Duration) (bool, error) {
 	if l, ok := s.of(namespace).(store.Leaser); ok {
-		return l.Lease(ctx, namespace, key, d)
+		return l.Lease(ctx, namespace, key, seen, d)
 	}
 	return false, &store.UnsupportedError{Backend: "the store of " + namespace, Op: "lease keys", Have: []string{"memory on many nodes"}}
 }

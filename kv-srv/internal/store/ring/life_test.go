@@ -47,7 +47,7 @@ func TestCloseEndsCalls(t *testing.T) {
 		"Get":   func() error { _, err := n.Get(t.Context(), ns, "k"); return err },
 		"Put":   func() error { _, err := n.Put(t.Context(), ns, store.Write{Key: "k"}); return err },
 		"List":  func() error { _, err := n.List(t.Context(), ns, store.Query{Limit: 1, MaxBytes: 1}); return err },
-		"Lease": func() error { _, err := n.Lease(t.Context(), ns, "k", time.Second); return err },
+		"Lease": func() error { _, err := n.Lease(t.Context(), ns, "k", 0, time.Second); return err },
 		"Watch": func() error { return n.Watch(t.Context(), ns, "", 0, func(store.Event) error { return nil }) },
 	}
 	type end struct {

@@ -69,8 +69,8 @@ func duration(d time.Duration) *durationpb.Duration {
 }
 
 // Lease implements store.Leaser.
-func (s *Store) Lease(ctx context.Context, namespace, key string, d time.Duration) (granted bool, err error) {
-	l := &ringpb.Lease{Namespace: namespace, Key: key, Lasts: durationpb.New(d)}
+func (s *Store) Lease(ctx context.Context, namespace, key string, seen uint64, d time.Duration) (granted bool, err error) {
+	l := &ringpb.Lease{Namespace: namespace, Key: key, Seen: seen, Lasts: durationpb.New(d)}
 	err = s.route(ctx, placement.Slot(namespace, key), safe, func() error {
 		granted, err = s.leaseHere(ctx, l)
 		return err
@@ -86,7 +86,18 @@ func (s *Store) leaseHere(ctx context.Context, l *ringpb.Lease) (bool, error) {
 	if _, err := s.owning(ctx, placement.Slot(l.GetNamespace(), l.GetKey())); err != nil {
 		return false, err
 	}
-	return s.leases.Take(l.GetNamespace(), l.GetKey(), l.GetLasts().AsDuration()), nil
+	if !s.leases.Take(l.GetNamespace(), l.GetKey(), l.GetLasts().AsDuration()) {
+		return false, nil
+	}
+	item, err := s.getOwned(ctx, l.GetNamespace(), l.GetKey())
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	if err != nil || item.Version != l.GetSeen() {
+		s.leases.End(l.GetNamespace(), l.GetKey())
+		return false, err
+	}
+	return true, nil
 }
 
 // deleteAtOnce is how many items of a prefix are deleted at the same time.

@@ -1774,7 +1774,10 @@ type Lease struct {
 	// The key.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// How long it lasts.
-	Lasts         *durationpb.Duration `protobuf:"bytes,3,opt,name=lasts,proto3" json:"lasts,omitempty"`
+	Lasts *durationpb.Duration `protobuf:"bytes,3,opt,name=lasts,proto3" json:"lasts,omitempty"`
+	// The version of the item that whoever asks has seen, 0 for none. With another one the
+	// lease is not granted.
+	Seen          uint64 `protobuf:"varint,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1828,6 +1831,13 @@ func (x *Lease) GetLasts() *durationpb.Duration {
 		return x.Lasts
 	}
 	return nil
+}
+
+func (x *Lease) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 // Replicate is what the owner of some keys has decided.
@@ -2871,11 +2881,12 @@ const file_micro_ring_v1_ring_proto_rawDesc = "" +
 	"\tNamespace\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04keys\x18\x02 \x01(\x03R\x04keys\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"h\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"|\n" +
 	"\x05Lease\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12/\n" +
-	"\x05lasts\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05lasts\"b\n" +
+	"\x05lasts\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05lasts\x12\x12\n" +
+	"\x04seen\x18\x04 \x01(\x04R\x04seen\"b\n" +
 	"\tReplicate\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\x06R\x04view\x12/\n" +
 	"\arecords\x18\x02 \x03(\v2\x15.micro.ring.v1.RecordR\arecords\x12\x10\n" +
