@@ -86,6 +86,8 @@ type seen struct {
 	mu   sync.Mutex
 	all  map[catalog.ID]*discoverypb.Instance
 	mine map[catalog.ID]bool
+
+	unseen atomic.Int64
 }
 
 func (s *seen) Seen(_ context.Context, id catalog.ID, i *discoverypb.Instance, mine bool) {
@@ -99,6 +101,7 @@ func (s *seen) Unseen(_ context.Context, id catalog.ID) {
 	defer s.mu.Unlock()
 	delete(s.all, id)
 	delete(s.mine, id)
+	s.unseen.Add(1)
 }
 
 func (s *seen) get(id catalog.ID) (i *discoverypb.Instance, mine bool) {

@@ -1,6 +1,7 @@
 package below_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"go-micro.dev/v5/registry"
 
 	"github.com/micro/platform/discovery-srv/internal/below"
+	"github.com/micro/platform/internal/registries/record"
 )
 
 // forgetful is a registry whose lists may be without anything.
@@ -40,10 +42,9 @@ func TestMissedOnce(t *testing.T) {
 	s := plain(t, f, "shop", "one", nil)
 	eventually(t, "seen", func() bool { return len(n.ids()) == 1 })
 	f.empty.Store(1)
-	for begun := f.lists.Load(); f.lists.Load() < begun+4; time.Sleep(time.Millisecond) {
-		if len(n.ids()) == 0 {
-			t.Fatal("it is gone with one list that is without it")
-		}
+	f.pass(t, 4)
+	if n.unseen.Load() > 0 {
+		t.Fatal("it is gone with one list that is without it")
 	}
 	if err := f.Deregister(s); err != nil {
 		t.Fatal(err)
@@ -75,5 +76,32 @@ func TestMissedAfterOutage(t *testing.T) {
 	f.pass(t, 10)
 	if got := len(n.ids()); got != 1 {
 		t.Errorf("%d instances are known, want the one that was there before", got)
+	}
+}
+
+// choosy is a registry that does not take everything.
+type choosy struct{ *cut }
+
+func (c choosy) Register(s *registry.Service, o ...registry.RegisterOption) error {
+	if err := record.Check(s); err != nil {
+		return err
+	}
+	return c.cut.Register(s, o...)
+}
+
+// TestRefusedRecord: what a registry never takes does not make it one that is away.
+func TestRefusedRecord(t *testing.T) {
+	c := choosy{&cut{Registry: registry.NewMemoryRegistry()}}
+	n := run(t, below.Options{Registry: c, Owner: "a", Keeps: true, Remote: true})
+	large := instance("1", up)
+	large.Metadata = map[string]string{"k": strings.Repeat("<", 100<<10)} // six bytes each there
+	if n.Put(t.Context(), other, large, "") {
+		t.Error("what is too large there is kept")
+	}
+	if got := n.Away(); got != "" {
+		t.Errorf("away: %s", got)
+	}
+	if !n.Put(t.Context(), one, instance("1", up), "") {
+		t.Error("another one is not kept")
 	}
 }
