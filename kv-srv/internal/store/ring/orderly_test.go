@@ -57,40 +57,45 @@ func TestOrderly(t *testing.T) {
 	}
 }
 
-// TestDeletePrefixSurely: a prefix of which an owner is lost meanwhile is deleted as a whole,
-// or the caller hears that it is not.
+// TestDeletePrefixSurely: a prefix of which an owner is lost meanwhile, with deletions under
+// way there, is deleted as a whole.
 func TestDeletePrefixSurely(t *testing.T) {
-	all := newRing(t, 4)
-	for round := range 2 {
-		prefix := fmt.Sprint(round, "/")
-		var group sync.WaitGroup
-		for w := range 16 {
-			group.Go(func() {
-				for i := range 200 {
-					put(t, all[0], fmt.Sprint(prefix, w, "/", i), "v")
-				}
-			})
-		}
-		group.Wait()
-		last := all[len(all)-1]
-		all = all[:len(all)-1]
-		begun := make(chan struct{})
-		group.Go(func() {
-			<-begun
-			last.end(t)
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		close(begun)
-		n, err := all[0].DeletePrefix(ctx, ns, prefix)
-		cancel()
-		group.Wait()
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, err := all[0].List(t.Context(), ns, store.Query{Prefix: prefix, Limit: 10, MaxBytes: 1 << 20})
-		if err != nil || len(page.Items) > 0 {
-			t.Errorf("%d deleted, and %d or more are there: %v", n, len(page.Items), err)
-		}
-		settle(t, all...)
+	many := store.Query{Limit: 10_000, MaxBytes: 16 << 20, KeysOnly: true} // than there are
+	w := newWires()
+	var all []*node
+	for range 3 {
+		n := &node{}
+		start(t, n, w.from(n))
+		all = append(all, n)
 	}
+	introduce(all...)
+	settle(t, all...)
+	var group sync.WaitGroup
+	for p := range 16 {
+		group.Go(func() {
+			for i := range 150 {
+				put(t, all[0], fmt.Sprint(p, "/", i), "v")
+			}
+		})
+	}
+	group.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	group.Go(func() {
+		for page, err := all[0].List(ctx, ns, many); err == nil && len(page.Items) > 2300; {
+			page, err = all[0].List(ctx, ns, many)
+		}
+		w.part(all[2])
+	})
+	n, err := all[0].DeletePrefix(ctx, ns, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+	settle(t, all[:2]...)
+	page, err := all[0].List(ctx, ns, many)
+	if err != nil || len(page.Items) > 0 {
+		t.Errorf("%d deleted, and %d are there: %v", n, len(page.Items), err)
+	}
+	w.part() // so that connections end
 }
